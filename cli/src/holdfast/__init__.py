@@ -1,0 +1,1 @@
+"""The holdfast command: run, seed, watch and check a system."""
