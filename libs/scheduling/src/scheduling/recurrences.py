@@ -1,0 +1,117 @@
+"""Recurrence rules (RFC 5545, section 3.3.10) that keep their local time across transitions.
+
+The rule runs on the wall clock of a zone and each occurrence is then mapped by the wall-clock rule: a
+visit every Sunday at 02:30 is at 03:30 on the day the clock skips that hour. (The RFC would drop such
+an occurrence; an appointment must not vanish, and one rule serves templates and series alike.)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from dateutil.rrule import rrulestr
+
+from scheduling.zones import to_utc
+
+_FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
+_PARTS = ("FREQ", "INTERVAL", "COUNT", "UNTIL", "BYDAY", "BYMONTHDAY", "BYMONTH", "BYSETPOS", "WKST")
+_UNTIL = re.compile(r"([0-9]{8})(?:T([0-9]{6})(Z?))?")
+_DAYS_IN_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
+class InvalidRule(ValueError):
+    """A recurrence rule that cannot be read or is not supported; the text says what is wrong."""
+
+
+def occurrences(
+    rule: str, start: datetime, tz: ZoneInfo, *, since: datetime, until: datetime, limit: int = 1000
+) -> list[datetime]:
+    """UTC instants of `rule` from `start` on that lie in [since, until), at most `limit`, sorted.
+
+    `rule`: the value of an RRULE, with or without the "RRULE:" before it: FREQ of DAILY to YEARLY,
+    INTERVAL, COUNT or UNTIL (inclusive; with Z an instant, without it local), BYDAY, BYMONTHDAY,
+    BYMONTH, BYSETPOS (monthly and yearly), WKST. COUNT counts from `start`, also before `since`.
+    `start`, `since`, `until`: aware; `start` is the first occurrence only where the rule matches it.
+    InvalidRule on anything else in the rule; ValueError on naive datetimes.
+    """
+    for name, value in (("start", start), ("since", since), ("until", until)):
+        if value.tzinfo is None:
+            raise ValueError(f"{name} has no time zone: {value!r}")
+    local_start = start.astimezone(tz).replace(tzinfo=None, fold=0)
+    found: list[datetime] = []
+    for local in _walk(_parsed(rule, tz), local_start):
+        # A start in the second pass of a repeated hour is itself, not the first pass.
+        instant = start.astimezone(UTC) if local == local_start else to_utc(local, tz)
+        if instant >= until or len(found) >= limit:
+            break
+        # A date that the zone skipped maps onto the next one's occurrence: one visit, not two.
+        if instant >= since and (not found or instant > found[-1]):
+            found.append(instant)
+    return found
+
+
+def validate(rule: str, tz: ZoneInfo) -> None:
+    """InvalidRule unless `occurrences` would take `rule`."""
+    _walk(_parsed(rule, tz), datetime(2026, 1, 1))
+
+
+def _walk(parts: dict[str, str], local_start: datetime) -> Iterator[datetime]:
+    text = ";".join(f"{name}={value}" for name, value in parts.items())
+    try:
+        return iter(rrulestr(text, dtstart=local_start))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidRule(f"cannot read {text}: {error}") from None
+
+
+def _parsed(rule: str, tz: ZoneInfo) -> dict[str, str]:
+    parts: dict[str, str] = {}
+    for part in rule.strip().upper().removeprefix("RRULE:").rstrip(";").split(";"):
+        name, _, value = part.partition("=")
+        if name not in _PARTS or not value:
+            raise InvalidRule(f'"{part[:40]}" is not supported; use {", ".join(_PARTS)}')
+        if name in parts:
+            raise InvalidRule(f"{name} is given twice")
+        parts[name] = value
+    if parts.get("FREQ") not in _FREQUENCIES:
+        raise InvalidRule(f"FREQ must be one of {', '.join(_FREQUENCIES)}")
+    for name in ("INTERVAL", "COUNT"):
+        if name in parts and not (parts[name].isdecimal() and 1 <= int(parts[name][:9]) <= 10_000):
+            raise InvalidRule(f"{name} must be a number from 1 to 10000")
+    if "COUNT" in parts and "UNTIL" in parts:
+        raise InvalidRule("COUNT and UNTIL exclude each other")
+    if "UNTIL" in parts:
+        parts["UNTIL"] = _local_until(parts["UNTIL"], tz)
+    _refuse_never(parts)
+    return parts
+
+
+def _local_until(value: str, tz: ZoneInfo) -> str:
+    """UNTIL on the wall clock of `tz`, which is what the rule runs on; a date alone includes its day."""
+    match = _UNTIL.fullmatch(value)
+    try:
+        if match is None:
+            raise ValueError
+        until = datetime.strptime(match[1] + (match[2] or "235959"), "%Y%m%d%H%M%S")
+    except ValueError:
+        raise InvalidRule(f'UNTIL "{value[:40]}" is not a date or time such as 20261224T170000Z') from None
+    if match[3]:
+        until = until.replace(tzinfo=UTC).astimezone(tz)
+    return until.strftime("%Y%m%dT%H%M%S")
+
+
+def _refuse_never(parts: dict[str, str]) -> None:
+    """Refuses rules without any date, for which the library would search to the year 9999."""
+    if "BYSETPOS" in parts and parts["FREQ"] in ("DAILY", "WEEKLY"):
+        raise InvalidRule("BYSETPOS goes with FREQ=MONTHLY or FREQ=YEARLY")
+    try:
+        months = [int(month) for month in parts.get("BYMONTH", "1").split(",")]
+        days = [abs(int(day)) for day in parts.get("BYMONTHDAY", "1").split(",")]
+    except ValueError:
+        raise InvalidRule("BYMONTH and BYMONTHDAY are lists of numbers") from None
+    if not all(1 <= month <= 12 for month in months) or not all(1 <= day <= 31 for day in days):
+        raise InvalidRule("BYMONTH goes from 1 to 12, BYMONTHDAY from 1 to 31 or -1 to -31")
+    if not any(day <= _DAYS_IN_MONTH[month - 1] for month in months for day in days):
+        raise InvalidRule("no date matches BYMONTH and BYMONTHDAY")
