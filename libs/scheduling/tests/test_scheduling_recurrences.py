@@ -63,6 +63,14 @@ def test_until_is_inclusive_and_may_be_an_instant_a_local_time_or_a_date() -> No
         assert len(shown(f"FREQ=DAILY;UNTIL={until}", start)) == count
 
 
+def test_until_as_an_instant_next_to_a_transition() -> None:
+    fold = datetime(2026, 10, 24, 2, 30, tzinfo=WARSAW)  # the 25th's visit is at 00:30 UTC
+    assert len(shown("FREQ=DAILY;UNTIL=20261025T011500Z", fold)) == 2  # 02:15 on the wall, second pass
+    gap = datetime(2026, 3, 28, 2, 30, tzinfo=WARSAW)  # the 29th's visit is at 01:30 UTC
+    assert len(shown("FREQ=DAILY;UNTIL=20260329T011500Z", gap)) == 1  # 03:15 on the wall
+    assert len(shown("FREQ=DAILY;UNTIL=20260329T013000Z", gap)) == 2
+
+
 def test_windows_and_limits() -> None:
     start = datetime(2026, 1, 1, 9, tzinfo=UTC)
     day = timedelta(days=1)
@@ -91,6 +99,7 @@ def test_windows_and_limits() -> None:
         "FREQ=DAILY;UNTIL=20269999",
         "FREQ=DAILY;BYDAY=XX",
         "FREQ=DAILY;BYHOUR=9",
+        "FREQ=WEEKLY;BYDAY=1MO",
         "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30",
         "FREQ=DAILY;BYMONTH=13",
         "FREQ=DAILY;BYMONTHDAY=0",
@@ -103,7 +112,7 @@ def test_windows_and_limits() -> None:
 )
 def test_refusals(rule: str) -> None:
     with pytest.raises(InvalidRule):
-        validate(rule, WARSAW)
+        validate(rule)
 
 
 @pytest.mark.parametrize(

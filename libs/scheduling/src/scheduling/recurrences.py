@@ -41,11 +41,12 @@ def occurrences(
         if value.tzinfo is None:
             raise ValueError(f"{name} has no time zone: {value!r}")
     local_start = start.astimezone(tz).replace(tzinfo=None, fold=0)
+    parts, last = _parsed(rule)
     found: list[datetime] = []
-    for local in _walk(_parsed(rule, tz), local_start):
+    for local in _walk(parts, local_start):
         # A start in the second pass of a repeated hour is itself, not the first pass.
         instant = start.astimezone(UTC) if local == local_start else to_utc(local, tz)
-        if instant >= until or len(found) >= limit:
+        if instant >= until or (last and instant > last) or len(found) >= limit:
             break
         # A date that the zone skipped maps onto the next one's occurrence: one visit, not two.
         if instant >= since and (not found or instant > found[-1]):
@@ -53,9 +54,9 @@ def occurrences(
     return found
 
 
-def validate(rule: str, tz: ZoneInfo) -> None:
+def validate(rule: str) -> None:
     """InvalidRule unless `occurrences` would take `rule`."""
-    _walk(_parsed(rule, tz), datetime(2026, 1, 1))
+    _walk(_parsed(rule)[0], datetime(2026, 1, 1))
 
 
 def _walk(parts: dict[str, str], local_start: datetime) -> Iterator[datetime]:
@@ -66,7 +67,8 @@ def _walk(parts: dict[str, str], local_start: datetime) -> Iterator[datetime]:
         raise InvalidRule(f"cannot read {text}: {error}") from None
 
 
-def _parsed(rule: str, tz: ZoneInfo) -> dict[str, str]:
+def _parsed(rule: str) -> tuple[dict[str, str], datetime | None]:
+    """The parts that run on the wall clock, and the last instant when UNTIL is one."""
     parts: dict[str, str] = {}
     for part in rule.strip().upper().removeprefix("RRULE:").rstrip(";").split(";"):
         name, _, value = part.partition("=")
@@ -82,14 +84,23 @@ def _parsed(rule: str, tz: ZoneInfo) -> dict[str, str]:
             raise InvalidRule(f"{name} must be a number from 1 to 10000")
     if "COUNT" in parts and "UNTIL" in parts:
         raise InvalidRule("COUNT and UNTIL exclude each other")
-    if "UNTIL" in parts:
-        parts["UNTIL"] = _local_until(parts["UNTIL"], tz)
+    if parts["FREQ"] in ("DAILY", "WEEKLY") and any(c.isdigit() for c in parts.get("BYDAY", "")):
+        raise InvalidRule("a numbered BYDAY goes with FREQ=MONTHLY or FREQ=YEARLY")
     _refuse_never(parts)
-    return parts
+    last = None
+    if "UNTIL" in parts:
+        until = _until(parts["UNTIL"])
+        # An instant is compared as one: on the wall clock a gap or fold could put it on the wrong side.
+        if until.tzinfo:
+            last = until
+            del parts["UNTIL"]
+        else:
+            parts["UNTIL"] = f"{until:%Y%m%dT%H%M%S}"
+    return parts, last
 
 
-def _local_until(value: str, tz: ZoneInfo) -> str:
-    """UNTIL on the wall clock of `tz`, which is what the rule runs on; a date alone includes its day."""
+def _until(value: str) -> datetime:
+    """UNTIL: aware when it ends in Z, else naive and local; a date alone includes its whole day."""
     match = _UNTIL.fullmatch(value)
     try:
         if match is None:
@@ -97,9 +108,7 @@ def _local_until(value: str, tz: ZoneInfo) -> str:
         until = datetime.strptime(match[1] + (match[2] or "235959"), "%Y%m%d%H%M%S")
     except ValueError:
         raise InvalidRule(f'UNTIL "{value[:40]}" is not a date or time such as 20261224T170000Z') from None
-    if match[3]:
-        until = until.replace(tzinfo=UTC).astimezone(tz)
-    return until.strftime("%Y%m%dT%H%M%S")
+    return until.replace(tzinfo=UTC) if match[3] else until
 
 
 def _refuse_never(parts: dict[str, str]) -> None:
