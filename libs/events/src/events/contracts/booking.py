@@ -1,0 +1,176 @@
+"""What booking says: facts about holds, appointments and slots, and the state of occupancy."""
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from events.base import Event, Instant, Money, State, declare
+from events.topics import BOOKING, OCCUPANCY
+
+PaymentMode = Literal["free", "full", "deposit", "authorize"]
+Actor = Literal["patient", "staff", "system"]
+
+
+class Visit(BaseModel):
+    """What was booked: when, what, with whom and where. `start`–`end` is what the patient sees, without buffers."""
+
+    model_config = ConfigDict(frozen=True)
+
+    slot_id: UUID
+    offering_id: UUID
+    provider_id: UUID | None = Field(description="the practitioner's resource, if one is needed")
+    resource_ids: list[UUID]
+    start: Instant
+    end: Instant
+    seats: int = Field(ge=1, examples=[1])
+
+
+class BookingFact(Event):
+    """A fact about one booking: a hold and the appointment it becomes share the id."""
+
+    booking_id: UUID
+
+
+class AppointmentFact(BookingFact):
+    """A fact about a booking that has a patient. The contact's data is fetched from identity by its id."""
+
+    visit: Visit
+    person_id: UUID
+    contact_id: UUID
+    locale: str = Field(examples=["pl"])
+
+
+@declare("booking.hold_created.v1", topic=BOOKING, key="booking_id")
+class HoldCreated(BookingFact):
+    """A time is kept for somebody until `expires_at`."""
+
+    visit: Visit
+    expires_at: Instant
+
+
+@declare("booking.hold_renewed.v1", topic=BOOKING, key="booking_id")
+class HoldRenewed(BookingFact):
+    """The hold lasts longer: a Checkout that is open for it may too."""
+
+    expires_at: Instant
+
+
+@declare("booking.hold_expired.v1", topic=BOOKING, key="booking_id")
+class HoldExpired(BookingFact):
+    """The hold ran out, with or without an appointment that was waiting for its payment."""
+
+    visit: Visit
+    requested: bool = Field(description="whether an appointment was waiting for its payment")
+    contact_id: UUID | None = None
+    locale: str | None = None
+
+
+@declare("booking.hold_released.v1", topic=BOOKING, key="booking_id")
+class HoldReleased(BookingFact):
+    """The hold was given up before it became an appointment."""
+
+    visit: Visit
+
+
+@declare("booking.appointment_requested.v1", topic=BOOKING, key="booking_id")
+class AppointmentRequested(AppointmentFact):
+    """The patient said who they are; what is due has to be paid or authorized before `expires_at`."""
+
+    mode: PaymentMode
+    price: Money
+    amount_due: Money
+    expires_at: Instant
+
+
+@declare("booking.approval_requested.v1", topic=BOOKING, key="booking_id")
+class ApprovalRequested(AppointmentFact):
+    """Paid for or authorized as far as needed; the clinic decides until `deadline`."""
+
+    price: Money
+    deadline: Instant
+
+
+@declare("booking.booking_confirmed.v1", topic=BOOKING, key="booking_id")
+class BookingConfirmed(AppointmentFact):
+    """The appointment stands. `payment_id` is the payment it stands on, None when nothing was due."""
+
+    mode: PaymentMode
+    price: Money
+    amount_due: Money
+    payment_id: UUID | None = None
+
+
+@declare("booking.booking_rejected.v1", topic=BOOKING, key="booking_id")
+class BookingRejected(AppointmentFact):
+    """The clinic said no, or said nothing until the deadline: everything goes back."""
+
+    reason: Literal["rejected", "deadline"]
+
+
+@declare("booking.booking_unfulfillable.v1", topic=BOOKING, key="booking_id")
+class BookingUnfulfillable(AppointmentFact):
+    """Paid for too late and the time is gone: the money of `payment_id` goes back."""
+
+    payment_id: UUID
+    reason: str = Field(examples=["taken"], description="taken | past | blocked | inactive | stale | duplicate")
+
+
+@declare("booking.payment_unwanted.v1", topic=BOOKING, key="booking_id")
+class PaymentUnwanted(BookingFact):
+    """A payment nothing can stand on (a second one, or one for what is already over): it goes back in full."""
+
+    payment_id: UUID
+    reason: str = Field(examples=["already_paid"])
+
+
+@declare("booking.booking_cancelled.v1", topic=BOOKING, key="booking_id")
+class BookingCancelled(AppointmentFact):
+    """The appointment was called off. Of what was paid, all but `fee` goes back."""
+
+    by: Actor
+    fee: Money
+    was_confirmed: bool
+
+
+@declare("booking.slot_blocked.v1", topic=BOOKING, key="slot_id")
+class SlotBlocked(Event):
+    """Every seat of the slot is held or sold."""
+
+    slot_id: UUID
+    offering_id: UUID
+    provider_id: UUID | None
+    start: Instant
+    end: Instant
+
+
+@declare("booking.slot_released.v1", topic=BOOKING, key="slot_id")
+class SlotReleased(Event):
+    """A seat of a full slot came back."""
+
+    slot_id: UUID
+    offering_id: UUID
+    provider_id: UUID | None
+    start: Instant
+    end: Instant
+
+
+@declare("occupancy.row.v1", topic=OCCUPANCY, key=lambda row: f"{row.owner_id}:{row.resource_id}")
+class Occupancy(State):
+    """One owner (a booking; a slot when its capacity is more than one) occupies one resource.
+
+    `claim_start`–`claim_end` includes the buffers and is what others must keep off; `start`–`end` is the visit.
+    """
+
+    owner_id: UUID
+    resource_id: UUID
+    slot_id: UUID
+    offering_id: UUID
+    provider_id: UUID | None
+    claim_start: Instant
+    claim_end: Instant
+    start: Instant
+    end: Instant
+    expires_at: Instant | None = Field(description="when the hold ends by itself; None once it is booked")
+    capacity: int = Field(ge=1, examples=[1])
+    reserved: int = Field(ge=0, examples=[1], description="seats held or sold")

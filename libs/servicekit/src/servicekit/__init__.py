@@ -1,0 +1,1 @@
+"""What every Holdfast service does the same way."""

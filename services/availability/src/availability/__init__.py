@@ -1,0 +1,1 @@
+"""Resources, offerings, schedules and the free times that can be offered."""

@@ -1,0 +1,1 @@
+"""Holds, claims and appointments: never sold twice."""

@@ -1,0 +1,1 @@
+"""Calendars of practitioners, read and written."""

@@ -1,0 +1,1 @@
+"""The public API, the live socket and the pages."""

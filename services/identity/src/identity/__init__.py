@@ -1,0 +1,1 @@
+"""Tenants, users, members, tokens and the keys of persons."""

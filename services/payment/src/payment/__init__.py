@@ -1,0 +1,1 @@
+"""Checkouts, webhooks, refunds and the ledger."""
