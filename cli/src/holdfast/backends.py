@@ -9,16 +9,17 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+from psycopg import sql
+
 from embedded import Download, Kafka, Postgres
 from embedded.kafka import brokers_known
-from psycopg import sql
 
 from .console import Reporter
 from .errors import HoldfastError
 from .parts import Part, ServerPart, rotate
 from .ports import Ports
 from .supervisor import Supervisor
-from .threads import in_thread
+from .threads import in_thread, together
 
 DATABASE = "holdfast"
 POSTGRES_VARIABLE = "POSTGRES_URL"
@@ -55,9 +56,7 @@ class Backends:
 
         postgres = kafka = None
         if not self._outside.get(POSTGRES_VARIABLE):
-            postgres = Postgres(
-                self._data / "postgres", port(_POSTGRES_OFFSET), log_file=self._log("postgres")
-            )
+            postgres = Postgres(self._data / "postgres", port(_POSTGRES_OFFSET), log_file=self._log("postgres"))
             self.parts.append(ServerPart("postgres", postgres))
         if not self._outside.get(KAFKA_VARIABLE):
             kafka = Kafka(
@@ -68,16 +67,14 @@ class Backends:
                 on_download=self._download_teller(),
             )
             self.parts.append(ServerPart("kafka", kafka))
-        await asyncio.gather(self._start_postgres(postgres), self._start_kafka(kafka))
+        await together(self._start_postgres(postgres), self._start_kafka(kafka))
 
     def _log(self, part: str) -> Path:
         return self._data / "logs" / f"{part}.log"
 
     async def _start_postgres(self, server: Postgres | None) -> None:
         if server is None:
-            self.database = await in_thread(
-                partial(use_database, self._outside[POSTGRES_VARIABLE])
-            )
+            self.database = await in_thread(partial(use_database, self._outside[POSTGRES_VARIABLE]))
             return
         self._reporter.begin("postgres", "PostgreSQL")
         await self._bring_up("postgres")
@@ -102,7 +99,7 @@ class Backends:
         await in_thread(part.clean)
         await self._supervisor.start(part)
 
-    def _download_teller(self) -> "DownloadTeller":
+    def _download_teller(self) -> DownloadTeller:
         return DownloadTeller(self._reporter, asyncio.get_running_loop())
 
 
@@ -136,13 +133,9 @@ def use_database(url: str) -> str:
         with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
             if named not in ("", "postgres"):
                 return url
-            known = connection.execute(
-                "SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)
-            ).fetchone()
+            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone()
             if known is None:
-                connection.execute(
-                    sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE))
-                )
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
     except psycopg.Error as error:
         raise HoldfastError(
             f"The PostgreSQL at {where}, named by {POSTGRES_VARIABLE}, cannot be used "

@@ -151,9 +151,7 @@ class Addresses:
         )
 
 
-def for_service(
-    service: Service, addresses: Addresses, outside: Mapping[str, str]
-) -> dict[str, str]:
+def for_service(service: Service, addresses: Addresses, outside: Mapping[str, str]) -> dict[str, str]:
     """The whole environment of a service; `outside` is the one that `up` was started in."""
     sandbox = SANDBOX in addresses.ports
     result = _inherited(service, outside)

@@ -24,6 +24,5 @@ def write_private(path: Path, text: str) -> None:
         draft.unlink(missing_ok=True)
         why = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
         raise HoldfastError(
-            f"{path} cannot be written ({why}); what it held before is unchanged: correct that "
-            "and try again."
+            f"{path} cannot be written ({why}); what it held before is unchanged: correct that and try again."
         ) from error

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -123,10 +124,8 @@ class ProcessPart:
         process = self._process
         if process is None or process.returncode is not None:
             return
-        try:
+        with suppress(ProcessLookupError):  # the group is empty: as wanted
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # the group is empty, which is what was wanted
         process.wait()
 
     def tail(self) -> str:

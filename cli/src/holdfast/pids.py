@@ -10,6 +10,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -123,9 +124,9 @@ def session_members(leader: int, part: str) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.pid != leader and os.getsid(process.pid) == leader:
-                if process.environ().get(MARK) == part:
-                    found.append(process)
+            ours = os.getsid(process.pid) == leader and process.environ().get(MARK) == part
+            if ours and process.pid != leader:
+                found.append(process)
         except (psutil.Error, OSError):
             continue  # ended meanwhile, or not ours to look at
     return found
@@ -139,7 +140,5 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
 
 
 def _send(process: psutil.Process, number: signal.Signals) -> None:
-    try:
+    with suppress(psutil.NoSuchProcess):  # it ended meanwhile: as wanted
         process.send_signal(number)
-    except psutil.NoSuchProcess:
-        pass  # it ended meanwhile, which is what was wanted

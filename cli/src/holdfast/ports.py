@@ -51,8 +51,7 @@ class Ports:
             if port not in self._given and _never_used(port) and self._hold(port):
                 return port
         raise HoldfastError(
-            f"No free port was found on {LOOPBACK}; nothing was started: end some of the programs "
-            "that listen there."
+            f"No free port was found on {LOOPBACK}; nothing was started: end some of the programs that listen there."
         )
 
     def any_datagram(self) -> int:

@@ -27,7 +27,7 @@ from .ports import Ports
 from .preparation import make_keys, make_schemas, make_topics
 from .supervisor import Supervisor
 from .system import Ready
-from .threads import in_thread
+from .threads import in_thread, together
 
 READY_WITHIN = 120.0
 SERVICES_STOP_WITHIN = 25.0
@@ -135,6 +135,7 @@ class System:
     async def _start(self) -> None:
         options, reporter = self._options, self._reporter
         data = options.data
+        options.ready_file.parent.mkdir(parents=True, exist_ok=True)
         options.ready_file.unlink(missing_ok=True)
         (data / "logs").mkdir(mode=0o700, exist_ok=True)
         await in_thread(self._end_orphans)
@@ -146,7 +147,7 @@ class System:
 
         reporter.begin("prepare", "keys, schemas, topics")
         make_keys(addresses.keys)
-        await asyncio.gather(
+        await together(
             make_schemas(addresses.database, addresses.passwords, reporter),
             make_topics(addresses.kafka),
         )
@@ -226,8 +227,10 @@ class System:
         deadline = time.monotonic() + READY_WITHIN
         waiting = {part.name: part for part in parts}
         while waiting:
-            for part in list(waiting.values()):
-                if part.base_url and await self._health.is_ready(part.base_url):
+            asked = list(waiting.values())
+            answers = await asyncio.gather(*(self._health.is_ready(part.base_url or "") for part in asked))
+            for part, ready in zip(asked, answers, strict=True):
+                if ready:
                     del waiting[part.name]
                 elif self._supervisor.failures.get(part.name, 0) >= _TRIES_AT_START:
                     raise PartFailed(_no_start(part, f"ended {_TRIES_AT_START} times"))
@@ -252,9 +255,7 @@ class System:
             kafka=addresses.kafka,
             postgres=addresses.database,
             services={
-                part.name: part.base_url
-                for part in self._services
-                if part.base_url and part.name != GATEWAY.name
+                part.name: part.base_url for part in self._services if part.base_url and part.name != GATEWAY.name
             },
             pids=pids,
             stripe_webhook_secret=addresses.webhook_secret,

@@ -54,6 +54,8 @@ class Supervisor:
     async def _start(self, part: Part, ready_within: float) -> None:
         # Shielded: the thread goes on when the task is cancelled, and stop() must wait for it.
         starting = asyncio.ensure_future(in_thread(part.start))
+        # Looked at here, because nobody is left to do so when the task was cancelled.
+        starting.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._starting[part.name] = starting
         await asyncio.shield(starting)
         pid = part.pid
@@ -79,8 +81,7 @@ class Supervisor:
             delay = min(_LONGEST_DELAY, delay * 2) if delay else _FIRST_DELAY
             self._reporter.note(
                 part.name,
-                f"{part.name} {reason} after {lived:.0f} s; it starts again in {delay:g} s "
-                f"(its log: {part.log_file})",
+                f"{part.name} {reason} after {lived:.0f} s; it starts again in {delay:g} s (its log: {part.log_file})",
             )
             await asyncio.sleep(delay)
             try:

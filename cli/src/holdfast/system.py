@@ -54,16 +54,14 @@ def load_ready(path: Path | None = None) -> Ready:
         ) from None
     except OSError as error:
         raise NotRunning(
-            f"{place} cannot be read ({error.strerror}); nothing was done: run this as the user "
-            "who started the system."
+            f"{place} cannot be read ({error.strerror}); nothing was done: run this as the user who started the system."
         ) from error
     try:
         ready = Ready(**json.loads(text))
         starter = ready.pids["up"]
     except (ValueError, TypeError, KeyError) as error:
         raise NotRunning(
-            f"{place} is not a ready file of this version; nothing was done: start the system "
-            "again with `holdfast up`."
+            f"{place} is not a ready file of this version; nothing was done: start the system again with `holdfast up`."
         ) from error
     if not _lives(starter):
         raise NotRunning(

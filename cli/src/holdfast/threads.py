@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 _Result = TypeVar("_Result")
+
+
+async def together(*work: Coroutine[Any, Any, None]) -> None:
+    """Do all of it at the same time; when one fails, cancel the others and raise its error."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def in_thread(work: Callable[[], _Result]) -> _Result:
@@ -32,7 +43,7 @@ async def in_thread(work: Callable[[], _Result]) -> _Result:
         failure: BaseException | None = None
         try:
             result = work()
-        except BaseException as error:  # handed to the caller, whatever it is
+        except BaseException as error:  # noqa: BLE001 (raised again where it is awaited)
             failure = error
         if not loop.is_closed():
             loop.call_soon_threadsafe(deliver, result, failure)

@@ -19,9 +19,7 @@ def register(app: typer.Typer) -> None:
 
 def up(
     data: Annotated[Path, typer.Option(help="Where everything is kept.")] = DEFAULT_DATA,
-    port: Annotated[
-        int, typer.Option(min=0, max=65_000, help="The gateway's port; 0 picks all ports.")
-    ] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65_000, help="The gateway's port; 0 picks all ports.")] = 8080,
     sandbox: Annotated[
         bool | None,
         typer.Option(
@@ -29,9 +27,7 @@ def up(
             help="Stand-ins for Stripe, Google and the others; on unless STRIPE_API_KEY is set.",
         ),
     ] = None,
-    ready_file: Annotated[
-        Path | None, typer.Option(help="Written when everything serves; DATA/ready.json.")
-    ] = None,
+    ready_file: Annotated[Path | None, typer.Option(help="Written when everything serves; DATA/ready.json.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Start PostgreSQL, Kafka and all services, and keep them running until ^C."""

@@ -1,10 +1,7 @@
 """PostgreSQL and Apache Kafka from wheels: start, watch, stop.
 
-    postgres = Postgres(Path(".holdfast/postgres"), port=5433)
-    postgres.start()
-    postgres.wait_ready(timeout=30)
-    ...
-    postgres.stop()
+Both have `start()`, which returns at once, `wait_ready(timeout)`, `stop()`, `pid` and `is_alive()`;
+`Postgres.url` and `Kafka.bootstrap` say where they are. Every failure is an EmbeddedError.
 """
 
 from __future__ import annotations

@@ -67,8 +67,7 @@ class AlreadyRunning(EmbeddedError):
     def __init__(self, server: str, pid: int, data_dir: Path) -> None:
         self.pid = pid
         super().__init__(
-            f"{server} is already running on {data_dir} as process {pid}; "
-            "nothing was started: stop that process first."
+            f"{server} is already running on {data_dir} as process {pid}; nothing was started: stop that process first."
         )
 
 

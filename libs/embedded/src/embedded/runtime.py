@@ -25,9 +25,7 @@ from .places import base, free_bytes
 _Entry = tuple[str, int, bool]
 
 
-def publish(
-    name: str, trees: Mapping[str, Path], account: Account, leave_out: Iterable[str] = ()
-) -> Path:
+def publish(name: str, trees: Mapping[str, Path], account: Account, leave_out: Iterable[str] = ()) -> Path:
     """A directory that holds every tree under its key, readable by everyone.
 
     `leave_out` names directories (relative to the result) that nothing needs at run time.
@@ -59,9 +57,7 @@ def _entries(trees: Mapping[str, Path], skipped: frozenset[str]) -> Iterator[_En
         yield str(Path(key, relative)), status.st_size, bool(status.st_mode & 0o100)
 
 
-def _files(
-    trees: Mapping[str, Path], skipped: frozenset[str]
-) -> Iterator[tuple[str, Path, Path, Path]]:
+def _files(trees: Mapping[str, Path], skipped: frozenset[str]) -> Iterator[tuple[str, Path, Path, Path]]:
     """Every file as (key, root, path relative to the root, path)."""
     for key, root in trees.items():
         if root.is_file():

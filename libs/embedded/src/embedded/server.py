@@ -10,6 +10,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -219,7 +220,5 @@ class Server(ABC):
 
 
 def _signal(process: psutil.Process, number: signal.Signals) -> None:
-    try:
+    with suppress(psutil.NoSuchProcess):  # it ended meanwhile: as wanted
         process.send_signal(number)
-    except psutil.NoSuchProcess:
-        pass  # it ended meanwhile, which is what was wanted
