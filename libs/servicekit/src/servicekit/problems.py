@@ -156,6 +156,7 @@ async def _database_away(_: Request, error: Exception) -> JSONResponse:
 
 async def _unexpected(_: Request, error: Exception) -> JSONResponse:
     log.error("a request failed", exc_info=error)
+    log.error("a request failed", exc_info=error)
     document = {
         "type": TYPE_BASE + "internal",
         "title": "Something is wrong on our side",

@@ -1,0 +1,144 @@
+"""pytest fixtures on the real parts: PostgreSQL and Kafka started once a run, a database a service.
+
+Tests keep out of each other's way by using fresh tenants, not by emptying tables.
+"""
+
+import os
+import socket
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from embedded import Kafka, Postgres
+from psycopg import sql
+
+from events.admin import ensure_topics
+from events.brokers.memory import MemoryBroker
+from servicekit import keys
+from servicekit.migrate import create_roles, migrations_of, schema_of, upgrade
+from servicekit.service import Service
+
+PASSWORD = "test"
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Iterator[Path]:
+    """Where the run's servers keep their data; gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="holdfast-test-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(data_dir: Path) -> Iterator[str]:
+    """A superuser's URL of a PostgreSQL 18: `POSTGRES_URL`, else one of our own."""
+    if url := os.environ.get("POSTGRES_URL"):
+        yield url
+        return
+    server = Postgres(data_dir / "postgres", free_port())
+    server.start()
+    try:
+        server.wait_ready(60)
+        yield server.url_of("postgres")
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(data_dir: Path) -> Iterator[str]:
+    """A Kafka with the registry's topics: `KAFKA_BOOTSTRAP`, else one of our own."""
+    import asyncio
+    import threading
+
+    def make_topics(bootstrap: str) -> None:
+        # In a thread of its own: fixtures of the session may run while a loop is running in this one.
+        thread = threading.Thread(target=lambda: asyncio.run(ensure_topics(bootstrap)))
+        thread.start()
+        thread.join()
+
+    if bootstrap := os.environ.get("KAFKA_BOOTSTRAP"):
+        make_topics(bootstrap)
+        yield bootstrap
+        return
+    server = Kafka(data_dir / "kafka", free_port(), free_port())
+    server.start()
+    try:
+        server.wait_ready(60)
+        make_topics(server.bootstrap)
+        yield server.bootstrap
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def keys_path(data_dir: Path) -> Path:
+    """The run's key file."""
+    path = data_dir / "keys.json"
+    keys.ensure(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def service_database(postgres_url: str) -> Callable[[str], str]:
+    """Makes (once) the migrated database of a service; returns the URL of its own login role."""
+    made: dict[str, str] = {}
+
+    def make(service: str) -> str:
+        if service not in made:
+            name = f"test_{schema_of(service)}_{uuid.uuid4().hex[:8]}"
+            with psycopg.connect(postgres_url, autocommit=True) as connection:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            admin_url = postgres_url.rsplit("/", 1)[0] + f"/{name}"
+            create_roles(admin_url, service, PASSWORD)
+            folder = migrations_of(service)
+            assert folder is not None, f"{service} has no migrations"
+            upgrade(admin_url, service, folder)
+            host = admin_url.split("@", 1)[1]
+            made[service] = f"postgresql://{schema_of(service)}_app:{PASSWORD}@{host}"
+        return made[service]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def service_environment(service_database: Callable[[str], str], keys_path: Path) -> Callable[..., dict[str, Any]]:
+    """Keyword arguments for a service's settings class: `BookingSettings(**service_environment("booking"))`."""
+
+    def make(service: str, **more: Any) -> dict[str, Any]:
+        return {
+            "database_url": service_database(service),
+            "kafka_bootstrap": "127.0.0.1:1",
+            "keys_path": keys_path,
+            "environment": "development",
+            "pool_size": 4,
+        } | more
+
+    return make
+
+
+@asynccontextmanager
+async def client_of(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client straight into the service's app, without a socket."""
+    transport = httpx.ASGITransport(app=service.app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        yield client
+
+
+@pytest.fixture
+def memory_broker() -> MemoryBroker:
+    """A fresh broker in memory."""
+    return MemoryBroker()
