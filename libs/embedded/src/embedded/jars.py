@@ -94,5 +94,6 @@ def _forget(environment: Path, damaged: list[Path]) -> None:
     cache = Path(GlobalSettings.load().repo_cache)
     for jar in damaged:
         for cached in cache.rglob(jar.name):
-            cached.unlink()
+            if not zipfile.is_zipfile(cached):
+                cached.unlink()
     shutil.rmtree(environment)

