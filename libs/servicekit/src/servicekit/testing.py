@@ -15,9 +15,9 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from embedded import Kafka, Postgres
 from psycopg import sql
 
+from embedded import Kafka, Postgres
 from events.admin import ensure_topics
 from events.brokers.memory import MemoryBroker
 from servicekit import keys
