@@ -10,11 +10,12 @@ import json
 import os
 import signal
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
+
+from embedded.processes import end, is_gone, send
 
 from .files import write_private
 
@@ -102,17 +103,14 @@ def end_orphans(path: Path, on_end: Callable[[str, int], None], patience: float 
             if found is not None:
                 on_end(part, recorded.pid)
                 members += [found, *_children(found)]
-                _send(found, signal.SIGINT if part == "postgres" else signal.SIGTERM)
-            elif not psutil.pid_exists(recorded.pid):
+                send(found, signal.SIGINT if part == "postgres" else signal.SIGTERM)
+            elif _is_over(recorded.pid):
                 left = session_members(recorded.pid, part)
                 for process in left:
                     on_end(part, process.pid)
-                    _send(process, signal.SIGTERM)
+                    send(process, signal.SIGTERM)
                 members += left
-        _, stubborn = psutil.wait_procs(members, timeout=patience)
-        for process in stubborn:
-            _send(process, signal.SIGKILL)
-        psutil.wait_procs(stubborn, timeout=patience)
+        end(members, patience)
     path.unlink(missing_ok=True)
 
 
@@ -132,13 +130,15 @@ def session_members(leader: int, part: str) -> list[psutil.Process]:
     return found
 
 
+def _is_over(pid: int) -> bool:
+    try:
+        return is_gone(psutil.Process(pid))
+    except psutil.NoSuchProcess:
+        return True
+
+
 def _children(process: psutil.Process) -> list[psutil.Process]:
     try:
         return process.children(recursive=True)
     except psutil.Error:
         return []
-
-
-def _send(process: psutil.Process, number: signal.Signals) -> None:
-    with suppress(psutil.NoSuchProcess):  # it ended meanwhile: as wanted
-        process.send_signal(number)

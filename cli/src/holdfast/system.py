@@ -11,6 +11,7 @@ from .errors import NotRunning
 
 DEFAULT_DATA = Path(".holdfast")
 READY_VARIABLE = "HOLDFAST_READY"
+_CLOCK_TOLERANCE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def load_ready(path: Path | None = None) -> Ready:
         raise NotRunning(
             f"{place} is not a ready file of this version; nothing was done: start the system again with `holdfast up`."
         ) from error
-    if not _lives(starter):
+    if not _lives(starter, place.stat().st_mtime):
         raise NotRunning(
             f"The system of {place} is no longer running: its `holdfast up` (process {starter}) "
             "is gone; start it again with `holdfast up`, the data is still there."
@@ -71,11 +72,12 @@ def load_ready(path: Path | None = None) -> Ready:
     return ready
 
 
-def _lives(pid: int) -> bool:
+def _lives(pid: int, written: float) -> bool:
+    """Whether the process runs and is as old as the file: numbers are used again."""
+    import psutil
+
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() < written + _CLOCK_TOLERANCE
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
-        return True
-    return True

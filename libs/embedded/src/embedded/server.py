@@ -10,7 +10,6 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,6 +27,7 @@ from .errors import (
 )
 from .places import free_bytes, require_space
 from .ports import holder, require_free
+from .processes import end, send
 
 _POLL = 0.05
 
@@ -139,11 +139,8 @@ class Server(ABC):
         """
         found = self.leftovers()
         for process in found:
-            _signal(process, self.stop_signal)
-        _, stubborn = psutil.wait_procs(found, timeout=patience)
-        for process in stubborn:
-            _signal(process, signal.SIGKILL)
-        psutil.wait_procs(stubborn, timeout=patience)
+            send(process, self.stop_signal)
+        end(found, patience)
         return [process.pid for process in found]
 
     def tail(self, lines: int = 15) -> str:
@@ -217,8 +214,3 @@ class Server(ABC):
             raise Cancelled(self.name)
         if code != 0:
             raise self._why_it_ended()
-
-
-def _signal(process: psutil.Process, number: signal.Signals) -> None:
-    with suppress(psutil.NoSuchProcess):  # it ended meanwhile: as wanted
-        process.send_signal(number)

@@ -1,0 +1,3 @@
+from standin import serve
+
+serve("standin_one")
