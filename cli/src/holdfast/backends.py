@@ -19,7 +19,7 @@ from .errors import HoldfastError
 from .parts import Part, ServerPart, rotate
 from .ports import Ports
 from .supervisor import Supervisor
-from .threads import in_thread, together
+from .threads import in_thread
 
 DATABASE = "holdfast"
 POSTGRES_VARIABLE = "POSTGRES_URL"
@@ -42,37 +42,40 @@ class Backends:
         self._outside = outside
         self._reporter = reporter
         self._supervisor = supervisor
+        self._postgres: Postgres | None = None
+        self._kafka: Kafka | None = None
         self.parts: list[Part] = []
         """The embedded ones, PostgreSQL first."""
         self.database = ""
         """The superuser's address of the shared database."""
         self.kafka = ""
 
-    async def start(self, ports: Ports, gateway_port: int) -> None:
-        """Bring both up at the same time; raises when one cannot be used."""
+    def plan(self, ports: Ports, gateway_port: int) -> None:
+        """Decide what is started here, and its ports."""
 
         def port(offset: int) -> int:
             return ports.near(gateway_port + offset)
 
-        postgres = kafka = None
         if not self._outside.get(POSTGRES_VARIABLE):
-            postgres = Postgres(self._data / "postgres", port(_POSTGRES_OFFSET), log_file=self._log("postgres"))
-            self.parts.append(ServerPart("postgres", postgres))
+            log = self._log("postgres")
+            self._postgres = Postgres(self._data / "postgres", port(_POSTGRES_OFFSET), log_file=log)
+            self.parts.append(ServerPart("postgres", self._postgres))
         if not self._outside.get(KAFKA_VARIABLE):
-            kafka = Kafka(
+            self._kafka = Kafka(
                 self._data / "kafka",
                 port(_KAFKA_OFFSET),
                 port(_CONTROLLER_OFFSET),
                 log_file=self._log("kafka"),
                 on_download=self._download_teller(),
             )
-            self.parts.append(ServerPart("kafka", kafka))
-        await together(self._start_postgres(postgres), self._start_kafka(kafka))
+            self.parts.append(ServerPart("kafka", self._kafka))
 
     def _log(self, part: str) -> Path:
         return self._data / "logs" / f"{part}.log"
 
-    async def _start_postgres(self, server: Postgres | None) -> None:
+    async def start_postgres(self) -> None:
+        """Bring PostgreSQL up, or check the operator's own; raises when it cannot be used."""
+        server = self._postgres
         if server is None:
             self.database = await in_thread(partial(use_database, self._outside[POSTGRES_VARIABLE]))
             return
@@ -82,7 +85,9 @@ class Backends:
         self.database = server.url_of(DATABASE)
         self._reporter.done("postgres", f"PostgreSQL is ready on port {server.port}")
 
-    async def _start_kafka(self, server: Kafka | None) -> None:
+    async def start_kafka(self) -> None:
+        """Bring Kafka up, or check the operator's own; raises when it cannot be used."""
+        server = self._kafka
         if server is None:
             self.kafka = self._outside[KAFKA_VARIABLE]
             await in_thread(partial(check_kafka, self.kafka))

@@ -26,7 +26,6 @@ def build(first_word: str | None = None) -> typer.Typer:
         help="Run, watch and check a Holdfast system.",
         no_args_is_help=True,
         add_completion=False,
-        rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
+import importlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,10 +12,18 @@ from .errors import HoldfastError
 from .threads import in_thread
 
 
+async def load() -> None:
+    """Import what is needed here, while the servers are starting and a core is idle."""
+
+    def load_all() -> None:
+        for module in ("servicekit.keys", "servicekit.migrate", "events.admin"):
+            importlib.import_module(module)
+
+    await in_thread(load_all)
+
+
 def make_keys(path: Path) -> None:
     """Write the signing keys unless they exist."""
-    if importlib.util.find_spec("servicekit.keys") is None:
-        return
     from servicekit import keys
 
     keys.ensure(path)
@@ -23,33 +31,44 @@ def make_keys(path: Path) -> None:
 
 async def make_schemas(admin_url: str, passwords: Mapping[str, str], reporter: Reporter) -> None:
     """Create roles and schemas, and bring every service's tables up to date."""
-    if importlib.util.find_spec("servicekit.migrate") is None:
-        return
     from servicekit import migrate
 
     loop = asyncio.get_running_loop()
 
     def tell(step: str) -> None:
-        loop.call_soon_threadsafe(reporter.detail, "prepare", f"schemas: {step}")
+        loop.call_soon_threadsafe(reporter.detail, "schemas", f"schemas: {step}")
 
     def bring_up_to_date() -> None:
         try:
             migrate.migrate_all(admin_url, passwords, tell)
         except Exception as error:
-            why = str(error).strip().splitlines()
             raise HoldfastError(
-                f"The database schemas could not be brought up to date ({type(error).__name__}: "
-                f"{why[0] if why else 'no reason given'}); the step that failed was rolled back: "
-                "correct the cause and start again."
+                f"The database schemas could not be brought up to date ({_reason(error)}); the step "
+                "that failed was rolled back: correct the cause and start again."
             ) from error
 
+    reporter.begin("schemas", "schemas")
     await in_thread(bring_up_to_date)
+    reporter.done("schemas", "Schemas are up to date")
 
 
-async def make_topics(bootstrap: str) -> None:
+async def make_topics(bootstrap: str, reporter: Reporter) -> None:
     """Create the topics that are missing."""
-    if importlib.util.find_spec("events.admin") is None:
-        return
+    from aiokafka.errors import KafkaError
+
     from events import admin
 
-    await admin.ensure_topics(bootstrap)
+    reporter.begin("topics", "topics")
+    try:
+        made = await admin.ensure_topics(bootstrap)
+    except KafkaError as error:
+        raise HoldfastError(
+            f"The topics could not be created on {bootstrap} ({_reason(error)}); what existed before "
+            "is unchanged: correct the cause and start again."
+        ) from error
+    reporter.done("topics", f"Topics are there, {len(made)} of them new" if made else "Topics are there")
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

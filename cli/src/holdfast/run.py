@@ -14,9 +14,10 @@ from pathlib import Path
 
 from embedded import EmbeddedError
 
-from . import credentials, environment, lock
+from . import credentials, environment, lock, preparation
 from .backends import Backends
 from .console import Reporter
+from .credentials import Credentials
 from .environment import GATEWAY, SANDBOX, Addresses, Service
 from .errors import HoldfastError, PartFailed
 from .files import write_private
@@ -24,7 +25,6 @@ from .health import Health
 from .parts import Part, ProcessPart, rotate
 from .pids import PidFile, end_orphans
 from .ports import Ports
-from .preparation import make_keys, make_schemas, make_topics
 from .supervisor import Supervisor
 from .system import Ready
 from .threads import in_thread, together
@@ -76,12 +76,15 @@ async def run(options: Options, reporter: Reporter) -> int:
     with lock.hold(options.data):
         system = System(options, reporter)
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as it is under nohup
+            numbers.append(signal.SIGHUP)
+        for number in numbers:
             loop.add_signal_handler(number, system.ask_to_end)
         try:
             return await system.live()
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for number in numbers:
                 loop.remove_signal_handler(number)
 
 
@@ -142,16 +145,11 @@ class System:
         self._pids.record("up", os.getpid())
 
         gateway_port = self._gateway_port()
-        await self._backends.start(self._ports, gateway_port)
+        self._backends.plan(self._ports, gateway_port)
+        loading = asyncio.create_task(preparation.load())
+        await together(self._prepare_database(loading), self._prepare_log(loading))
         addresses = self._addresses = self._address(gateway_port)
-
-        reporter.begin("prepare", "keys, schemas, topics")
-        make_keys(addresses.keys)
-        await together(
-            make_schemas(addresses.database, addresses.passwords, reporter),
-            make_topics(addresses.kafka),
-        )
-        reporter.done("prepare", "keys, schemas and topics are there")
+        preparation.make_keys(addresses.keys)
 
         reporter.begin("services", "services")
         if SANDBOX in addresses.ports:
@@ -165,6 +163,20 @@ class System:
         self._serving = True
         self._write_ready()
         reporter.ready(self._facts(addresses))
+
+    async def _prepare_database(self, loading: asyncio.Task[None]) -> None:
+        await self._backends.start_postgres()
+        await loading
+        await preparation.make_schemas(self._backends.database, self._credentials().passwords, self._reporter)
+
+    async def _prepare_log(self, loading: asyncio.Task[None]) -> None:
+        await self._backends.start_kafka()
+        await loading
+        await preparation.make_topics(self._backends.kafka, self._reporter)
+
+    def _credentials(self) -> Credentials:
+        owners = [service.name for service in environment.SERVICES if service.has_database]
+        return credentials.ensure(self._options.data / "secrets.json", owners)
 
     def _end_orphans(self) -> None:
         def tell(part: str, pid: int) -> None:
@@ -187,8 +199,7 @@ class System:
             for offset, name in enumerate(names, start=1)
         }
         ports[GATEWAY.name] = gateway_port
-        owners = [service.name for service in environment.SERVICES if service.has_database]
-        known = credentials.ensure(options.data / "secrets.json", owners)
+        known = self._credentials()
         return Addresses(
             data=options.data,
             kafka=self._backends.kafka,
@@ -198,7 +209,7 @@ class System:
             webhook_secret=known.stripe_webhook_secret
             if options.sandbox
             else options.outside.get("STRIPE_WEBHOOK_SECRET", ""),
-            wake_ports={name: self._ports.any_datagram() for name in owners},
+            wake_ports={name: self._ports.any_datagram() for name in known.passwords},
         )
 
     def _sandbox_part(self, addresses: Addresses) -> Part:
