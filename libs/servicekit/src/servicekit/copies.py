@@ -73,7 +73,21 @@ async def await_copy(database: "Database", tenant_id: UUID, kind: type[E], key: 
         if found is not None and found.version >= version:
             return found
         if time.monotonic() >= deadline:
-            raise Unavailable(
-                f"What was just changed ({key}) has not arrived here yet. Nothing was stored; try again in a moment."
-            )
+            raise _not_here_yet(key)
         await asyncio.sleep(0.02)
+
+
+async def expect(tx: Transaction, kind: type[E], key: str, *, version: int = 1) -> E:
+    """The same within a transaction that holds no lock yet: each look sees what was committed meanwhile."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while (found := await find(tx, kind, key)) is None or found.version < version:
+        if time.monotonic() >= deadline:
+            raise _not_here_yet(key)
+        await asyncio.sleep(0.02)
+    return found
+
+
+def _not_here_yet(key: str) -> Unavailable:
+    return Unavailable(
+        f"What was just changed ({key}) has not arrived here yet. Nothing was stored; try again in a moment."
+    )
