@@ -142,8 +142,7 @@ class Kafka(Server):
         draft = home / f"draft-{uuid.uuid4().hex}"
         properties = home / "format.properties"
         self._write(properties, self._properties(draft))
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        tool = ("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties))
+        tool = ("kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", str(properties))
         self._run(self._java_command(*tool))
         draft.rename(home / "logs")
         properties.unlink()
@@ -187,6 +186,14 @@ class Kafka(Server):
             for process in psutil.process_iter(["cmdline"])
             if process.pid != mine and (process.info["cmdline"] or [])[-2:] == ["kafka.Kafka", properties]
         ]
+
+
+def _cluster_id() -> str:
+    """A random id as Kafka writes it; none that the tool would take for an option."""
+    while True:
+        text = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        if not text.startswith("-"):
+            return text
 
 
 def brokers_known(host: str, port: int, timeout: float = 2) -> int:
