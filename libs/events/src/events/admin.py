@@ -1,12 +1,13 @@
 """Topics and groups as the command line and the tests need them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import for_code
 
-from events.topics import TOPICS
+from events.topics import TOPICS, Topic
 
 TOPIC_EXISTS = 36
 
@@ -21,13 +22,14 @@ class GroupLag:
     lag: int
 
 
-async def ensure_topics(bootstrap: str, replication_factor: int = 1) -> list[str]:
-    """Creates the registry's topics that are missing; returns their names. Existing ones are left as they are."""
+async def ensure_topics(bootstrap: str, replication_factor: int = 1, *, topics: Sequence[Topic] = TOPICS) -> list[str]:
+    """Creates those of the registry's topics (or of others) that are missing; returns their names. Existing ones are
+    left as they are."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
         existing = set(await admin.list_topics())
-        missing = [topic for topic in TOPICS if topic.name not in existing]
+        missing = [topic for topic in topics if topic.name not in existing]
         if missing:
             answer = await admin.create_topics(
                 [

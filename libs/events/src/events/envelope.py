@@ -32,7 +32,7 @@ class Message(Record):
 
     def header(self, name: str) -> str | None:
         """The header's text, or None when it is absent."""
-        return next((value.decode() for key, value in self.headers if key == name), None)
+        return next((legible(value) for key, value in self.headers if key == name), None)
 
     @property
     def type(self) -> str:
@@ -78,21 +78,21 @@ class Envelope:
     @classmethod
     def of(cls, message: Message) -> "Envelope":
         """Reads the attributes back; `Invalid` when a required one is missing or malformed."""
-        found = {key: value.decode() for key, value in message.headers}
+        found = {key: legible(value) for key, value in message.headers}
         try:
             return cls(
                 id=UUID(found["ce_id"]),
                 type=found["ce_type"],
                 source=found["ce_source"],
                 subject=found.get("ce_subject", message.key),
-                time=datetime.fromisoformat(found["ce_time"]),
+                time=_instant(found["ce_time"]),
                 tenant_id=UUID(found["tenantid"]),
                 correlation_id=UUID(found["correlationid"]),
                 causation_id=UUID(found["causationid"]) if "causationid" in found else None,
                 traceparent=found.get("traceparent"),
                 version=int(found.get("version", "1")),
             )
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, OverflowError) as error:
             raise Invalid(f"the envelope is malformed: {error!r}") from error
 
 
@@ -143,3 +143,15 @@ def unseal(message: Message) -> Event | Deleted:
 def as_headers(items: Iterable[tuple[str, str]]) -> Headers:
     """Text headers as the bytes that Kafka carries."""
     return tuple((key, value.encode()) for key, value in items)
+
+
+def legible(raw: bytes) -> str:
+    """Bytes that should be text, as text that PostgreSQL can store: what is not UTF-8, and NUL, is shown escaped."""
+    return raw.decode(errors="backslashreplace").replace("\x00", "\\x00")
+
+
+def _instant(text: str) -> datetime:
+    value = datetime.fromisoformat(text)
+    if value.tzinfo is None:
+        raise ValueError(f"{text!r} has no UTC offset")
+    return value.astimezone(UTC)

@@ -1,20 +1,25 @@
-"""Inbox and parked table: what was handled, and what cannot be handled now. All SQL of the consumer runtime."""
+"""Inbox and parked table: what was handled, and what cannot be handled now. All SQL of the consumer runtime.
+
+What people do about parked events is in `events.dead_letters`."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import text
 
-from events.envelope import Message, as_headers
+from events.envelope import Message, as_headers, legible
 from events.tables import outbox
 from events.topics import dead_letters
 from events.transaction import Transaction
 
 Kind = Literal["early", "behind", "dead"]
 Mark = Literal["new", "seen", "blocked"]
+
+COPIED_BYTES = 100_000
 
 # One statement: is the key blocked by an earlier parked event, and is this event new? The mark is `parked` at once
 # when it is blocked, since only a replay from the parked table may then handle it.
@@ -28,26 +33,33 @@ marked AS (
 SELECT blocked.is AS blocked, EXISTS (SELECT FROM marked) AS new FROM blocked
 """)
 
+# The first mark wins: what another replica handled meanwhile, or what was parked before, is not parked again.
+_MARK_PARKED = text("""
+INSERT INTO inbox (consumer, event_id, status) VALUES (:consumer, :event_id, 'parked')
+ON CONFLICT DO NOTHING RETURNING 1
+""")
 _PARK = text("""
-WITH marked AS (
-  INSERT INTO inbox (consumer, event_id, status) VALUES (:consumer, :event_id, 'parked')
-  ON CONFLICT (consumer, event_id) DO UPDATE SET status = 'parked')
 INSERT INTO parked (consumer, topic, key, event_id, partition, "offset", headers, payload, kind, reason, due_at)
 VALUES (:consumer, :topic, :key, :event_id, :partition, :offset, CAST(:headers AS jsonb), :payload, :kind, :reason,
-        now() + interval '50 ms')
-ON CONFLICT (consumer, event_id) DO NOTHING
+        clock_timestamp() + interval '50 ms')
 """)
 
 # The first parked event of each key, unless it is dead: that one waits for a person.
 _DUE = text("""
 SELECT seq FROM parked p
-WHERE consumer = :consumer AND kind <> 'dead' AND due_at <= now()
+WHERE consumer = :consumer AND kind <> 'dead' AND due_at <= clock_timestamp()
   AND NOT EXISTS (SELECT FROM parked q WHERE q.consumer = p.consumer AND q.topic = p.topic AND q.key = p.key
                                          AND q.seq < p.seq)
 ORDER BY seq LIMIT 100
 """)
 
-_TAKE = text("SELECT * FROM parked WHERE seq = :seq FOR UPDATE SKIP LOCKED")
+_DUE_IN = text("""
+SELECT extract(epoch FROM min(due_at) - clock_timestamp()) FROM parked p
+WHERE consumer = :consumer AND kind <> 'dead'
+  AND NOT EXISTS (SELECT FROM parked q WHERE q.consumer = p.consumer AND q.topic = p.topic AND q.key = p.key
+                                         AND q.seq < p.seq)
+""")
+_TAKE = text("SELECT * FROM parked WHERE seq = :seq AND kind <> 'dead' FOR UPDATE SKIP LOCKED")
 _DONE = text("""
 WITH gone AS (DELETE FROM parked WHERE seq = :seq RETURNING consumer, event_id)
 UPDATE inbox SET status = 'done', handled_at = now() FROM gone
@@ -55,10 +67,13 @@ WHERE inbox.consumer = gone.consumer AND inbox.event_id = gone.event_id
 """)
 _AGAIN = text("""
 UPDATE parked SET attempts = attempts + 1, reason = :reason, kind = 'early',
-  due_at = now() + least(interval '50 ms' * power(2, least(attempts, 10)), interval '1 s')
-WHERE seq = :seq
+  due_at = clock_timestamp() + least(interval '50 ms' * power(2, least(attempts, 10)), interval '1 s')
+WHERE seq = :seq AND kind <> 'dead'
 """)
-_DEAD = text("UPDATE parked SET kind = 'dead', reason = :reason, attempts = attempts + 1 WHERE seq = :seq")
+_DEAD = text("""
+UPDATE parked SET kind = 'dead', reason = :reason, attempts = attempts + 1 WHERE seq = :seq AND kind <> 'dead'
+RETURNING *
+""")
 _COUNT = text("""
 SELECT kind, count(*) AS n, extract(epoch FROM now() - min(parked_at)) AS oldest
 FROM parked WHERE consumer = :consumer GROUP BY kind
@@ -86,8 +101,23 @@ async def mark(tx: Transaction, consumer: str, message: Message, event_id: UUID)
     return "blocked" if row.blocked else "new"
 
 
+async def queue(tx: Transaction, consumer: str, message: Message, event_id: UUID) -> None:
+    """Puts an event that `mark` called blocked behind the parked one of its key."""
+    await _insert(tx, consumer, message, event_id, "behind", "an earlier event of this key is parked")
+
+
 async def park(tx: Transaction, consumer: str, message: Message, event_id: UUID, kind: Kind, reason: str) -> None:
-    """Puts the event aside; a dead one is also copied to the dead-letter topic, for people."""
+    """Puts the event aside, unless it was handled or parked before; a dead one is also copied to the dead-letter
+    topic, for people."""
+    marked = await tx.connection.execute(_MARK_PARKED, {"consumer": consumer, "event_id": event_id})
+    if marked.scalar_one_or_none() is None:
+        return
+    await _insert(tx, consumer, message, event_id, kind, reason)
+    if kind == "dead":
+        await _copy_to_dead_letters(tx, consumer, message, reason)
+
+
+async def _insert(tx: Transaction, consumer: str, message: Message, event_id: UUID, kind: Kind, reason: str) -> None:
     await tx.connection.execute(
         _PARK,
         {
@@ -97,19 +127,17 @@ async def park(tx: Transaction, consumer: str, message: Message, event_id: UUID,
             "event_id": event_id,
             "partition": message.partition,
             "offset": message.offset,
-            "headers": json.dumps(_header_map(message)),
+            "headers": json.dumps(header_texts(message)),
             "payload": message.value,
             "kind": kind,
-            "reason": reason[:2000],
+            "reason": _storable(reason),
         },
     )
-    if kind == "dead":
-        await _copy_to_dead_letters(tx, consumer, message, reason)
 
 
 async def _copy_to_dead_letters(tx: Transaction, consumer: str, message: Message, reason: str) -> None:
     origin = {
-        "deadreason": reason[:2000],
+        "deadreason": _storable(reason),
         "deadconsumer": consumer,
         "deadorigin": f"{message.topic}/{message.partition}/{message.offset}",
     }
@@ -118,11 +146,9 @@ async def _copy_to_dead_letters(tx: Transaction, consumer: str, message: Message
         {
             "topic": dead_letters(consumer),
             "key": message.key,
-            "headers": _header_map(message) | origin,
-            # A copy to be read: what is not text is shown escaped. The parked row has the bytes.
-            "payload": message.value.decode(errors="backslashreplace").replace("\x00", "\\x00")
-            if message.value is not None
-            else None,
+            "headers": header_texts(message) | origin,
+            # A copy to be read, and small enough to be sent: the parked row has all the bytes.
+            "payload": legible(message.value[:COPIED_BYTES]) if message.value is not None else None,
         },
     )
     tx.wake("relay")
@@ -130,23 +156,19 @@ async def _copy_to_dead_letters(tx: Transaction, consumer: str, message: Message
 
 async def due(tx: Transaction, consumer: str) -> list[int]:
     """The parked events that may be tried now, each the first of its key."""
-    return list((await tx.connection.execute(_DUE, {"consumer": consumer})).scalars())
+    return [*(await tx.connection.execute(_DUE, {"consumer": consumer})).scalars()]
+
+
+async def due_in(tx: Transaction, consumer: str) -> float:
+    """Seconds until the next one may be tried; infinite when none is waiting for anything but a person."""
+    seconds = (await tx.connection.execute(_DUE_IN, {"consumer": consumer})).scalar_one()
+    return float(seconds) if seconds is not None else math.inf
 
 
 async def take(tx: Transaction, seq: int) -> ParkedMessage | None:
-    """Locks a parked event; None when another replica has it or it is gone."""
+    """Locks a parked event; None when another replica has it, or it is gone, or dead."""
     row = (await tx.connection.execute(_TAKE, {"seq": seq})).one_or_none()
-    if row is None:
-        return None
-    message = Message(
-        topic=row.topic,
-        key=row.key,
-        value=row.payload,
-        headers=as_headers(row.headers.items()),
-        partition=row.partition,
-        offset=row.offset,
-    )
-    return ParkedMessage(row.seq, row.attempts, message)
+    return ParkedMessage(row.seq, row.attempts, _message(row)) if row is not None else None
 
 
 async def done(tx: Transaction, seq: int) -> None:
@@ -156,13 +178,14 @@ async def done(tx: Transaction, seq: int) -> None:
 
 async def again(tx: Transaction, seq: int, reason: str) -> None:
     """Still too early: tried again after 50 ms, doubling up to a second."""
-    await tx.connection.execute(_AGAIN, {"seq": seq, "reason": reason[:2000]})
+    await tx.connection.execute(_AGAIN, {"seq": seq, "reason": _storable(reason)})
 
 
-async def bury(tx: Transaction, consumer: str, parked: ParkedMessage, reason: str) -> None:
+async def bury(tx: Transaction, consumer: str, seq: int, reason: str) -> None:
     """A parked event failed for good."""
-    await tx.connection.execute(_DEAD, {"seq": parked.seq, "reason": reason[:2000]})
-    await _copy_to_dead_letters(tx, consumer, parked.message, reason)
+    row = (await tx.connection.execute(_DEAD, {"seq": seq, "reason": _storable(reason)})).one_or_none()
+    if row is not None:
+        await _copy_to_dead_letters(tx, consumer, _message(row), reason)
 
 
 async def count(tx: Transaction, consumer: str) -> Mapping[str, tuple[int, float]]:
@@ -171,5 +194,21 @@ async def count(tx: Transaction, consumer: str) -> Mapping[str, tuple[int, float
     return {row.kind: (row.n, float(row.oldest)) for row in rows}
 
 
-def _header_map(message: Message) -> dict[str, str]:
-    return {key: value.decode(errors="backslashreplace").replace("\x00", "") for key, value in message.headers}
+def header_texts(message: Message) -> dict[str, str]:
+    """The headers as text that PostgreSQL can store."""
+    return {legible(key.encode()): legible(value) for key, value in message.headers}
+
+
+def _message(row: Any) -> Message:
+    return Message(
+        topic=row.topic,
+        key=row.key,
+        value=row.payload,
+        headers=as_headers(row.headers.items()),
+        partition=row.partition,
+        offset=row.offset,
+    )
+
+
+def _storable(reason: str) -> str:
+    return legible(reason.encode(errors="backslashreplace"))[:2000]

@@ -12,6 +12,7 @@ from events.brokers import Broker
 from events.envelope import Record, as_headers
 from events.errors import BrokerUnavailable
 from events.metrics import RELAY_FAILED, RELAYED
+from events.reaction import AWAY, describe
 
 log = structlog.get_logger(__name__)
 
@@ -30,10 +31,13 @@ LOCK = text("SELECT pg_try_advisory_lock(hashtextextended('relay:' || current_sc
 class Relay:
     """One a service: replicas compete for an advisory lock, and the one that has it sends."""
 
-    def __init__(self, engine: AsyncEngine, broker: Broker, service: str) -> None:
+    def __init__(
+        self, engine: AsyncEngine, broker: Broker, service: str, *, answer_seconds: float = ANSWER_SECONDS
+    ) -> None:
         self._engine = engine
         self._broker = broker
         self._service = service
+        self._answer_seconds = answer_seconds
         self._woken = asyncio.Event()
         self.broker_away = False
 
@@ -46,9 +50,13 @@ class Relay:
         while not stop.is_set():
             try:
                 async with self._engine.connect() as connection:
-                    await self._hold(connection, stop)
-            except DBAPIError as error:
-                log.warning("the relay lost its database and tries again", error=str(error.orig))
+                    try:
+                        await self._hold(connection, stop)
+                    finally:
+                        # The advisory lock is the session's: back in the pool it would keep every relay out.
+                        await connection.invalidate()
+            except (DBAPIError, *AWAY) as error:
+                log.warning("the relay lost its database and tries again", error=describe(error))
                 await self._sleep(1.0, stop)
 
     async def _hold(self, connection: AsyncConnection, stop: asyncio.Event) -> None:
@@ -93,7 +101,7 @@ class Relay:
                 )
                 for row in rows
             ]
-            await self._broker.publish(records, ANSWER_SECONDS)
+            await self._broker.publish(records, self._answer_seconds)
         for record in records:
             RELAYED.labels(self._service, record.topic).inc()
         return len(rows)

@@ -1,13 +1,16 @@
 """FastAPI dependencies of endpoints: the transaction of the request, and what the service is made of."""
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 from fastapi import Depends, Request
+from sqlalchemy.exc import DBAPIError
 
 from events import Transaction
 from servicekit.auth import Principal, calling_service, principal
+from servicekit.idempotency import forget_unanswered
 
 if TYPE_CHECKING:
     from servicekit.service import Service
@@ -15,16 +18,26 @@ if TYPE_CHECKING:
 
 async def tenant_transaction(request: Request, clinic: UUID) -> AsyncIterator[Transaction]:
     """The request's transaction in the clinic of the path (the gateway has turned its slug into the id)."""
-    async with request.app.state.service.database.transaction(clinic) as tx:
-        request.state.transaction = tx
+    async with _noted(request, request.app.state.service.database.transaction(clinic)) as tx:
         yield tx
 
 
 async def plain_transaction(request: Request) -> AsyncIterator[Transaction]:
     """The request's transaction where there is no clinic in the path."""
-    async with request.app.state.service.database.transaction() as tx:
-        request.state.transaction = tx
+    async with _noted(request, request.app.state.service.database.transaction()) as tx:
         yield tx
+
+
+@asynccontextmanager
+async def _noted(request: Request, transaction: AbstractAsyncContextManager[Transaction]) -> AsyncIterator[Transaction]:
+    """Notes the transaction for the answer that `IdempotentRoute` stores in it."""
+    try:
+        async with transaction as tx:
+            request.state.transaction = tx
+            yield tx
+    except DBAPIError:
+        await forget_unanswered(request)
+        raise
 
 
 def service_of(request: Request) -> "Service":

@@ -71,6 +71,7 @@ class IdempotentRoute(APIRoute):
             if key is None or request.method != "POST":
                 return await handle(request)
             scope = await _scope(request, key)
+            request.state.idempotency_scope = scope
             if (stored := await _claim(request, scope)) is not None:
                 return stored
             try:
@@ -103,11 +104,14 @@ async def _scope(request: Request, key: str) -> _Scope:
         except ValueError as error:
             raise ValidationFailed.of("Idempotency-Key", "has to be a UUID where no credential is sent") from error
     text_scope = "\x00".join((request.method, request.url.path, credential, key))
-    given_hash = request.headers.get(REQUEST_HASH_HEADER)
+    try:
+        given_hash = bytes.fromhex(request.headers.get(REQUEST_HASH_HEADER, ""))
+    except ValueError as error:
+        raise ValidationFailed.of(REQUEST_HASH_HEADER, "has to be a hash in hexadecimal") from error
     return _Scope(
         digest=hashlib.sha256(text_scope.encode()).digest(),
         secret=hashlib.sha256(b"answer\x00" + key.encode() + credential.encode()).digest(),
-        request_hash=bytes.fromhex(given_hash) if given_hash else hashlib.sha256(await request.body()).digest(),
+        request_hash=given_hash or hashlib.sha256(await request.body()).digest(),
     )
 
 
@@ -150,6 +154,13 @@ async def _store(tx: Transaction | None, request: Request, scope: _Scope, respon
 async def _forget(request: Request, scope: _Scope) -> None:
     async with request.app.state.service.database.transaction() as tx:
         await tx.connection.execute(_FORGET, {"scope": scope.digest})
+
+
+async def forget_unanswered(request: Request) -> None:
+    """The request's transaction could not be committed, so its answer is not stored: it may be sent again at once."""
+    scope = getattr(request.state, "idempotency_scope", None)
+    if scope is not None:
+        await _forget(request, scope)
 
 
 async def purge(tx: Transaction) -> None:

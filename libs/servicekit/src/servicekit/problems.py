@@ -7,9 +7,11 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+
+from events.reaction import is_transient
 
 log = structlog.get_logger(__name__)
 
@@ -145,17 +147,22 @@ async def _validation(_: Request, error: Exception) -> JSONResponse:
     ).response()
 
 
-async def _database_away(_: Request, error: Exception) -> JSONResponse:
-    if isinstance(error, DBAPIError) and not error.connection_invalidated:
-        sqlstate = getattr(error.orig, "sqlstate", None) or ""
-        if sqlstate[:2] not in ("", "08", "53", "57", "40", "55"):
+# What PostgreSQL cannot store as text: U+0000 in JSON and in arrays, half a surrogate pair.
+_UNSTORABLE_SQLSTATES = {"22021", "22P05"}
+
+
+async def _database(_: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, DBAPIError):
+        sqlstate = getattr(error.orig, "sqlstate", None)
+        if sqlstate in _UNSTORABLE_SQLSTATES or (sqlstate is None and isinstance(error, DataError)):
+            return ValidationFailed.of("body", "contains a character that cannot be stored, such as U+0000").response()
+        if not is_transient(error):
             raise error
     log.warning("the database did not answer", error=str(error))
     return Unavailable("The database did not answer. Nothing was changed; try again in a moment.").response()
 
 
 async def _unexpected(_: Request, error: Exception) -> JSONResponse:
-    log.error("a request failed", exc_info=error)
     log.error("a request failed", exc_info=error)
     document = {
         "type": TYPE_BASE + "internal",
@@ -171,6 +178,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
-    app.add_exception_handler(DBAPIError, _database_away)
-    app.add_exception_handler(PoolTimeout, _database_away)
+    app.add_exception_handler(DBAPIError, _database)
+    app.add_exception_handler(PoolTimeout, _database)
     app.add_exception_handler(Exception, _unexpected)

@@ -59,6 +59,7 @@ class Service:
         self.database = Database(engine, name, self.waker.wake)
         self.consumer: Consumer | None = None
         self.relay: Relay | None = None
+        self.failed = False
         self.app = self._app(routers)
         self._parts: dict[type[Any], Any] = {}
         self._checks: dict[str, Check] = {}
@@ -131,6 +132,7 @@ class Service:
         await self.waker.listen()
         self.relay = Relay(self.database.engine, self.broker, self.name)
         relaying = asyncio.create_task(self._relay(self.relay, stop_relay))
+        relaying.add_done_callback(self._end_on_failure)
         tasks = [
             asyncio.create_task(jobs.run(job, self, self.waker.event(job.name), stop))
             for job in jobs.jobs_of(self.name)
@@ -171,6 +173,7 @@ class Service:
         """A part that cannot go on ends the process: the supervisor starts it again, and people see it."""
         if not task.cancelled() and (error := task.exception()):
             log.critical("a part of the service failed; the process ends", error=str(error), exc_info=error)
+            self.failed = True
             signal.raise_signal(signal.SIGTERM)
 
     async def close(self) -> None:
@@ -238,3 +241,5 @@ def run(build: Callable[[], Service]) -> None:
     service = build()
     configure_logging(service.name, log_format=service.settings.log_format, level=service.settings.log_level)
     asyncio.run(_serve(service, mode))  # type: ignore[arg-type]
+    if service.failed:
+        sys.exit(f"{service.name} ended because a part of it failed; its log says why")

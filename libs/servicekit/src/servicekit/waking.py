@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextlib import suppress
 
 
 class Waker:
@@ -26,7 +27,9 @@ class Waker:
             if self._socket is None:
                 self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
                 self._socket.setblocking(False)
-            self._socket.sendto(worker.encode(), ("127.0.0.1", self._port))
+            # The transaction is committed: a datagram that the kernel will not take must not fail the request.
+            with suppress(OSError):
+                self._socket.sendto(worker.encode(), ("127.0.0.1", self._port))
 
     async def listen(self) -> None:
         """Takes datagrams of other processes (the worker's side)."""

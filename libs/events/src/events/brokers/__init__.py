@@ -31,8 +31,9 @@ class Subscription(Protocol):
     def resume(self, partitions: Iterable[Partition]) -> None:
         """Fetches from these again."""
 
-    async def commit(self, offsets: Mapping[Partition, int]) -> None:
-        """Stores the next offset to read. A commit that the group refuses is dropped: the inbox dedupes."""
+    async def commit(self, offsets: Mapping[Partition, int]) -> bool:
+        """Stores the next offset to read. False when the group refused or the broker is away: what is read again
+        then is recognised by the inbox."""
 
     def assigned(self) -> frozenset[Partition]:
         """The partitions that this member has now."""

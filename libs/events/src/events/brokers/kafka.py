@@ -1,25 +1,23 @@
 """Kafka through aiokafka, with the settings and ways round its pitfalls that were measured."""
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import (
-    CommitFailedError,
-    IllegalStateError,
-    KafkaConnectionError,
-    KafkaError,
-    UnknownMemberIdError,
-)
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from events.brokers import Partition, Revoked
-from events.envelope import Message, Record
+from events.envelope import Message, Record, legible
 from events.errors import BrokerUnavailable
 
 # While a broker is away the client logs some 50 errors a second; our own health and metrics say it once.
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+COMMIT_SECONDS = 5.0
+LONGEST_KEY = 500  # ours are ids; a stranger's has to fit into an index of the database
 
 
 class KafkaBroker:
@@ -154,9 +152,9 @@ class KafkaSubscription:
             Partition(tp.topic, tp.partition): [
                 Message(
                     topic=raw.topic,
-                    key=raw.key.decode() if raw.key is not None else "",
+                    key=_key(raw.key),
                     value=raw.value,
-                    headers=tuple(raw.headers),
+                    headers=tuple((name, value or b"") for name, value in raw.headers),
                     partition=raw.partition,
                     offset=raw.offset,
                 )
@@ -173,13 +171,14 @@ class KafkaSubscription:
         """See `Subscription`."""
         self._client.resume(*(TopicPartition(*p) for p in partitions))
 
-    async def commit(self, offsets: Mapping[Partition, int]) -> None:
-        """See `Subscription`."""
+    async def commit(self, offsets: Mapping[Partition, int]) -> bool:
+        """See `Subscription`. IllegalStateError: the partition was taken away meanwhile."""
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(COMMIT_SECONDS):
                 await self._client.commit({TopicPartition(*p): offset for p, offset in offsets.items()})
-        except (CommitFailedError, IllegalStateError, UnknownMemberIdError, TimeoutError, KafkaError):
-            return  # refused, or the broker is away: these are read again and the inbox lets them pass
+        except (KafkaError, TimeoutError):
+            return False
+        return True
 
     def assigned(self) -> frozenset[Partition]:
         """See `Subscription`."""
@@ -198,3 +197,8 @@ class KafkaSubscription:
                     await self._consumer.stop()
             except (TimeoutError, KafkaError):
                 return
+
+
+def _key(raw: bytes | None) -> str:
+    text = legible(raw or b"")
+    return text if len(text) <= LONGEST_KEY else hashlib.sha256(text.encode()).hexdigest()
