@@ -117,7 +117,7 @@ class DownloadTeller:
         self._last = ""
 
     def __call__(self, download: Download) -> None:
-        if download.file == self._last:
+        if download.file == self._last or not download.file.endswith(".jar"):
             return
         self._last = download.file
         text = f"Kafka: downloading {download.file} ({download.total / 1e6:.1f} MB)"

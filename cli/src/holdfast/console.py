@@ -160,9 +160,10 @@ class TerminalReporter:
         self._show()
 
     def detail(self, step: str, text: str) -> None:
-        """How far the step is."""
-        self._under_way[step] = text
-        self._show()
+        """How far the step is, unless it is over."""
+        if step in self._under_way:
+            self._under_way[step] = text
+            self._show()
 
     def done(self, step: str, text: str) -> None:
         """The step is finished."""
@@ -187,7 +188,7 @@ class TerminalReporter:
     def fail(self, sentence: str) -> None:
         """It did not work."""
         self.close()
-        Console(stderr=True, highlight=False).print(f"[red]✗[/] {escape(sentence)}")
+        Console(stderr=True, highlight=False).print(f"[red]✗[/] {escape(sentence)}", soft_wrap=True)
 
     def close(self) -> None:
         """Take the spinner away."""

@@ -107,3 +107,15 @@ def test_a_shortened_jar_is_replaced(place: Path, monkeypatch: pytest.MonkeyPatc
     again = jars.resolve(account.choose())
     assert all(zipfile.is_zipfile(jar) for jar in again)
     assert victim.read_bytes() == content
+
+
+def test_what_a_killed_download_left_is_told_from_what_is_whole(tmp_path: Path) -> None:
+    (tmp_path / "org").mkdir()
+    with zipfile.ZipFile(tmp_path / "org" / "whole.jar", "w") as jar:
+        jar.writestr("entry", "text")
+    whole = (tmp_path / "org" / "whole.jar").read_bytes()
+    (tmp_path / "org" / "short.jar").write_bytes(whole[:-10])
+    (tmp_path / "org" / "whole.pom").write_text("<project><name>x</name></project>")
+    (tmp_path / "org" / "short.pom").write_text("<project><name>x</na")
+    jars._sweep(tmp_path)
+    assert sorted(path.name for path in (tmp_path / "org").iterdir()) == ["whole.jar", "whole.pom"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import threading
 import warnings
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 from filelock import FileLock
 
@@ -57,6 +59,7 @@ def _build(coordinate: str, on_download: OnDownload | None, cancelled: threading
         warnings.simplefilter("ignore")  # jgo's import complains about XDG_RUNTIME_DIR
         import jgo
         import requests
+        from jgo.config import GlobalSettings
         from jgo.maven import PythonResolver
 
     @contextmanager
@@ -73,27 +76,34 @@ def _build(coordinate: str, on_download: OnDownload | None, cancelled: threading
 
         yield advance
 
-    for attempt in (1, 2):
+    reason = ""
+    for _ in range(2):
         try:
             environment = jgo.build(coordinate, resolver=PythonResolver(progress_callback=report))
-        except (requests.RequestException, RuntimeError, OSError, ValueError) as error:
+        except requests.RequestException as error:
             raise DownloadFailed(f"{type(error).__name__}: {error}") from error
-        jars = sorted(environment.path.glob("**/*.jar"))
-        damaged = [jar for jar in jars if not zipfile.is_zipfile(jar)]
-        if jars and not damaged:
-            return jars
-        if attempt == 1:
-            # A download that was killed leaves a shortened file, in the cache too: fetch again.
-            _forget(environment.path, damaged)
-    raise DownloadFailed(f"{coordinate} came damaged twice: {[jar.name for jar in damaged]}")
+        except (RuntimeError, ValueError, AssertionError, ElementTree.ParseError, OSError) as error:
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise
+            reason = f"{coordinate} could not be resolved: {error}"
+        else:
+            jars = sorted(environment.path.glob("**/*.jar"))
+            if jars and all(zipfile.is_zipfile(jar) for jar in jars):
+                return jars
+            reason = f"{coordinate} came damaged"
+            shutil.rmtree(environment.path)
+        # A download that was killed leaves a shortened file in the cache, which is taken for whole.
+        _sweep(Path(GlobalSettings.load().repo_cache))
+    raise DownloadFailed(reason)
 
 
-def _forget(environment: Path, damaged: list[Path]) -> None:
-    from jgo.config import GlobalSettings
-
-    cache = Path(GlobalSettings.load().repo_cache)
-    for jar in damaged:
-        for cached in cache.rglob(jar.name):
-            if not zipfile.is_zipfile(cached):
-                cached.unlink()
-    shutil.rmtree(environment)
+def _sweep(cache: Path) -> None:
+    """Delete what cannot be whole from the Maven cache, to be fetched again."""
+    for jar in cache.rglob("*.jar"):
+        if not zipfile.is_zipfile(jar):
+            jar.unlink()
+    for description in cache.rglob("*.pom"):
+        try:
+            ElementTree.parse(description)
+        except ElementTree.ParseError:
+            description.unlink()
