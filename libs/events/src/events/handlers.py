@@ -1,14 +1,16 @@
 """`@on(Event)`: what a service reacts to is the list of these lines in its handlers.py."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import wraps
+from typing import Any, TypeVar
 
 from events.base import Deleted, Event, State
 from events.transaction import Transaction
 
 E = TypeVar("E", bound=Event)
+Old = TypeVar("Old", bound=Event)
 Reaction = Callable[[E, Transaction], Awaitable[None]]
 DeletedReaction = Callable[[Deleted, Transaction], Awaitable[None]]
 
@@ -29,6 +31,7 @@ class Handler:
 
 
 _HANDLERS: dict[str, dict[tuple[str, bool], Handler]] = defaultdict(dict)
+_UPCASTS: dict[type[Event], tuple[type[Event], Callable[[Any], Event]]] = {}
 
 
 def _register(event: type[Event], react: Callable[..., Awaitable[None]], *, deleted: bool) -> None:
@@ -62,11 +65,38 @@ def on_deleted(state: type[State]) -> Callable[[DeletedReaction], DeletedReactio
     return register
 
 
+def upcast(old: type[Old], new: type[E]) -> Callable[[Callable[[Old], E]], Callable[[Old], E]]:
+    """Registers how an event of a former version becomes one of the next: whoever handles the new version is given
+    the old events too, and keeps no handler for them. Declared beside the contracts."""
+
+    def register(convert: Callable[[Old], E]) -> Callable[[Old], E]:
+        if old in _UPCASTS:
+            raise ValueError(f"{old.TYPE} is upcast twice")
+        _UPCASTS[old] = (new, convert)
+        return convert
+
+    return register
+
+
 def handlers_of(consumer: str) -> dict[tuple[str, bool], Handler]:
-    """The consumer's handlers by (event type, whether it is a tombstone)."""
-    return dict(_HANDLERS[consumer])
+    """The consumer's handlers by (event type, whether it is a tombstone), those of upcast versions included."""
+    return with_upcasts(_HANDLERS[consumer])
 
 
-def topics_of(consumer: str) -> list[str]:
-    """The topics that the consumer has to read, sorted."""
-    return sorted({handler.event.TOPIC for handler in _HANDLERS[consumer].values()})
+def with_upcasts(handlers: Mapping[tuple[str, bool], Handler]) -> dict[tuple[str, bool], Handler]:
+    """Adds a handler for each former version whose successor is handled."""
+    complete = dict(handlers)
+    for old in reversed(_UPCASTS):  # newest first: a chain v1 → v2 → v3 is followed from its end
+        new, convert = _UPCASTS[old]
+        handler = complete.get((new.TYPE, False))
+        if handler is not None and (old.TYPE, False) not in complete:
+            complete[old.TYPE, False] = Handler(handler.consumer, old, _converted(handler, convert))
+    return complete
+
+
+def _converted(handler: Handler, convert: Callable[[Any], Event]) -> Callable[..., Awaitable[None]]:
+    @wraps(handler.react)
+    async def react(event: Event, tx: Transaction) -> None:
+        await handler.react(convert(event), tx)
+
+    return react
