@@ -166,6 +166,8 @@ class System:
 
     async def _prepare_database(self, loading: asyncio.Task[None]) -> None:
         await self._backends.start_postgres()
+        if not any(service.has_database for service in self._options.services):
+            return
         await loading
         await preparation.make_schemas(self._backends.database, self._credentials().passwords, self._reporter)
 

@@ -103,10 +103,15 @@ def test_a_shortened_jar_is_replaced(place: Path, monkeypatch: pytest.MonkeyPatc
     content = victim.read_bytes()
     victim.unlink()
     victim.write_bytes(content[: len(content) // 2])
-
     again = jars.resolve(account.choose())
     assert all(zipfile.is_zipfile(jar) for jar in again)
     assert victim.read_bytes() == content
+
+    # Killed while the folder was being filled: some jars, and not yet the lock file.
+    for lock in (place / "jgo").rglob("jgo.lock.toml"):
+        lock.unlink()
+    victim.unlink()
+    assert [jar.name for jar in jars.resolve(account.choose())] == [jar.name for jar in whole]
 
 
 def test_what_a_killed_download_left_is_told_from_what_is_whole(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ COORDINATES = (
     "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3",
 )
 
+_TRIES = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Download:
@@ -77,7 +79,7 @@ def _build(coordinate: str, on_download: OnDownload | None, cancelled: threading
         yield advance
 
     reason = ""
-    for _ in range(2):
+    for _ in range(_TRIES):
         try:
             environment = jgo.build(coordinate, resolver=PythonResolver(progress_callback=report))
         except requests.RequestException as error:
@@ -88,7 +90,8 @@ def _build(coordinate: str, on_download: OnDownload | None, cancelled: threading
             reason = f"{coordinate} could not be resolved: {error}"
         else:
             jars = sorted(environment.path.glob("**/*.jar"))
-            if jars and all(zipfile.is_zipfile(jar) for jar in jars):
+            # jgo writes its lock file last, but takes a folder that was filled by half without one too.
+            if environment.lock_path.exists() and all(zipfile.is_zipfile(jar) for jar in jars):
                 return jars
             reason = f"{coordinate} came damaged"
             shutil.rmtree(environment.path)
