@@ -68,6 +68,8 @@ def create_roles(admin_url: str, service: str, password: str) -> None:
         connection.execute(sql.SQL("GRANT USAGE, CREATE ON SCHEMA {} TO {}").format(name, definer))
         connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(name, app))
         connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        # For keys over (resource, range) WITHOUT OVERLAPS; a trusted extension.
+        connection.execute("CREATE EXTENSION IF NOT EXISTS btree_gist SCHEMA public")
 
 
 def upgrade(admin_url: str, service: str, folder: Path) -> None:

@@ -1,0 +1,67 @@
+"""Reading a `slot_id`: a signed offer becomes candidates that may be claimed."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from booking import catalogue
+from booking.errors import OfferExpired, OfferInvalid
+from booking.model import ClaimedResource
+from booking.repository import Candidate
+from events import Transaction
+from servicekit.capabilities import Offer, OfferedResource
+from servicekit.signing import Expired, Forged, Signer, read_stored
+
+LEEWAY_SECONDS = 30  # clocks of two machines
+
+
+def read(signer: Signer, slot_id: str, tenant_id: UUID) -> Offer:
+    """The offer; 410 when it is too old, 422 when it is not ours or another clinic's."""
+    try:
+        offer = signer.verify(slot_id, Offer, leeway=LEEWAY_SECONDS)
+    except Expired as error:
+        raise OfferExpired(
+            "This time was offered more than ten minutes ago. Nothing was held; search again."
+        ) from error
+    except Forged as error:
+        raise OfferInvalid("The slot_id is not one of ours. Nothing was held; take one from availability.") from error
+    if offer.tenant_id != tenant_id:
+        raise OfferInvalid("The slot_id belongs to another clinic. Nothing was held.")
+    return offer
+
+
+def read_again(slot_id: str) -> Offer:
+    """The offer that a booking was made from, however old: the booking keeps it."""
+    return read_stored(slot_id, Offer)
+
+
+async def candidates(tx: Transaction, offer: Offer) -> list[Candidate]:
+    """The offer's assignments whose resources are as they were; 410 when none is left, or the start is past."""
+    if instant(offer.start) <= datetime.now(UTC):
+        raise OfferExpired("This time is past. Nothing was held; search again.")
+    current = {
+        resource.resource_id: await catalogue.check_resource(tx, resource)
+        for resource in {entry.resource_id: entry for group in offer.candidates for entry in group}.values()
+    }
+    usable = [
+        candidate(group) for group in offer.candidates if all(current[resource.resource_id] for resource in group)
+    ]
+    if not usable:
+        raise OfferExpired("The schedule has changed since this time was offered. Nothing was held; search again.")
+    return usable
+
+
+def candidate(group: list[OfferedResource]) -> Candidate:
+    """One assignment, its claims in the order in which they are locked."""
+    return Candidate(
+        next((resource.resource_id for resource in group if resource.kind == "p"), None),
+        [
+            ClaimedResource(resource.resource_id, instant(resource.claim_start), instant(resource.claim_end))
+            for resource in sorted(group, key=lambda entry: entry.resource_id)
+        ],
+        any(resource.approval for resource in group),
+    )
+
+
+def instant(seconds: int) -> datetime:
+    """Epoch seconds as an aware datetime."""
+    return datetime.fromtimestamp(seconds, UTC)

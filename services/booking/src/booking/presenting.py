@@ -1,0 +1,131 @@
+"""A booking as the public API shows it."""
+
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from booking import catalogue, offers, repository
+from booking.appointments import Refund
+from booking.domain import State
+from booking.model import Booking
+from booking.schemas import (
+    AppointmentView,
+    CustomerView,
+    HistoryEntry,
+    HoldView,
+    PaymentView,
+    RefundView,
+    SlotResource,
+    SlotView,
+    strip_unset,
+)
+from events import Money, Transaction
+from servicekit.people import Contact
+from servicekit.service import Service
+
+HOLD_STATUS = {State.HELD: "held", State.RELEASED: "released", State.EXPIRED: "expired"}
+
+
+async def slot(tx: Transaction, booking: Booking) -> SlotView:
+    """The slot with the names of what was taken."""
+    known = await catalogue.resources(tx, [resource.id for resource in booking.resources])
+    local = booking.start_at.astimezone(ZoneInfo(booking.time_zone))
+    offer = offers.read_again(booking.offer)
+    return SlotView(
+        slot_id=booking.offer,
+        start=booking.start_at,
+        end=booking.end_at,
+        local_start=local.isoformat(),
+        zone_abbreviation=local.tzname() or "",
+        provider_id=booking.provider_id,
+        offering_id=booking.offering_id,
+        seats=booking.seats,
+        price=Money(amount=offer.amount, currency=booking.currency),
+        resources=[
+            SlotResource(id=resource.id, type=known[resource.id].type, name=known[resource.id].name)
+            for resource in booking.resources
+            if resource.id in known
+        ],
+    )
+
+
+async def hold(tx: Transaction, booking: Booking, token: str | None = None) -> dict[str, Any]:
+    """A hold: `converted` once it is an appointment, whatever became of that."""
+    status = "converted" if booking.is_appointment else HOLD_STATUS[booking.state]
+    view = HoldView(
+        id=booking.id,
+        status=status,
+        expires_at=booking.expires_at,
+        slot=await slot(tx, booking),
+        manage_token=token,
+    )
+    return strip_unset(view, "manage_token")
+
+
+async def appointment(
+    tx: Transaction,
+    service: Service,
+    booking: Booking,
+    contact: Contact | None,
+    *,
+    staff: bool = False,
+    token: str | None = None,
+    refund: Refund | None = None,
+    payment_request: str | None = None,
+) -> dict[str, Any]:
+    """An appointment. `contact` was fetched outside the transaction."""
+    waiting = booking.state is State.PENDING_PAYMENT
+    url = f"{service.settings.public_url}/manage/{booking.id}"
+    view = AppointmentView(
+        id=booking.id,
+        status=booking.state.value,
+        slot=await slot(tx, booking),
+        customer=customer(contact),
+        payment=PaymentView(
+            status=booking.payment_status,
+            amount_due=booking.amount_due,
+            currency=booking.currency,
+            amount_paid=booking.paid,
+            amount_refunded=booking.refunded,
+            session_id=booking.session_id,
+            expires_at=booking.expires_at if waiting else None,
+        ),
+        manage_url=f"{url}#token={token}" if token else url,
+        manage_token=token,
+        external_ref=booking.external_ref,
+        metadata=booking.details.get("metadata", {}),
+        notes=booking.details.get("notes") if staff else None,
+        reason=booking.details.get("reason") if staff else None,
+        created_at=booking.created_at,
+        updated_at=booking.updated_at,
+        approval_deadline=booking.claim_until if booking.status is State.PENDING_APPROVAL else None,
+        history=[HistoryEntry(**entry) for entry in await repository.history(tx, booking.id)] if staff else None,
+        refund=RefundView(
+            amount=refund.amount,
+            currency=booking.currency,
+            fee=refund.fee,
+            status=refund.status,
+        )
+        if refund
+        else None,
+        payment_request=payment_request,
+    )
+    return strip_unset(
+        view, "manage_token", "history", "refund", "approval_deadline", "notes", "reason", "payment_request"
+    )
+
+
+def customer(contact: Contact | None) -> CustomerView | None:
+    """The contact data."""
+    if contact is None:
+        return None
+    return CustomerView(
+        id=contact.person_id, name=contact.name, email=contact.email, phone=contact.phone, locale=contact.locale
+    )
+
+
+async def contact_of(service: Service, tenant_id: UUID, booking: Booking) -> Contact | None:
+    """The appointment's contact, from identity. Not inside a transaction."""
+    if booking.contact_id is None:
+        return None
+    return await service.people.contact(tenant_id, booking.contact_id)
