@@ -1,0 +1,48 @@
+"""What the service reacts to."""
+
+from uuid import UUID
+
+from calendar_sync import connecting, writing
+from events import Deleted, Transaction, on, on_deleted
+from events.contracts.availability import OfferingState, ResourceState
+from events.contracts.booking import BookingCancelled, BookingConfirmed
+from events.contracts.identity import TenantChanged
+from servicekit import copies
+
+
+@on(TenantChanged)
+async def keep_clinic(event: TenantChanged, tx: Transaction) -> None:
+    """The clinic as it is now; a deleted one lets go of its calendars."""
+    if await copies.keep(tx, event) and not event.active:
+        await connecting.disconnect_all(tx)
+
+
+@on(ResourceState)
+async def keep_resource(event: ResourceState, tx: Transaction) -> None:
+    """The resource as it is now."""
+    await copies.keep(tx, event)
+
+
+@on_deleted(ResourceState)
+async def let_go_of_calendars(event: Deleted, tx: Transaction) -> None:
+    """A resource that is no more has no calendars."""
+    await copies.drop(tx, event)
+    await connecting.disconnect_all(tx, UUID(event.key.removeprefix("resource:")))
+
+
+@on(OfferingState)
+async def keep_offering(event: OfferingState, tx: Transaction) -> None:
+    """The offering as it is now. A deleted one is kept: its appointments still carry its name."""
+    await copies.keep(tx, event)
+
+
+@on(BookingConfirmed)
+async def write_event(event: BookingConfirmed, tx: Transaction) -> None:
+    """The appointment stands: it appears in its practitioner's calendars."""
+    await writing.want(tx, event, confirmed=True)
+
+
+@on(BookingCancelled)
+async def remove_event(event: BookingCancelled, tx: Transaction) -> None:
+    """The appointment was called off: it goes from the calendars."""
+    await writing.want(tx, event, confirmed=False)
