@@ -35,7 +35,11 @@ async def make_schemas(admin_url: str, passwords: Mapping[str, str], reporter: R
 
     loop = asyncio.get_running_loop()
 
+    at_work = ""
+
     def tell(step: str) -> None:
+        nonlocal at_work
+        at_work = f" of {step}"
         loop.call_soon_threadsafe(reporter.detail, "schemas", f"schemas: {step}")
 
     def bring_up_to_date() -> None:
@@ -43,8 +47,8 @@ async def make_schemas(admin_url: str, passwords: Mapping[str, str], reporter: R
             migrate.migrate_all(admin_url, passwords, tell)
         except Exception as error:
             raise HoldfastError(
-                f"The database schemas could not be brought up to date ({_reason(error)}); the step "
-                "that failed was rolled back: correct the cause and start again."
+                f"The database schema{at_work} could not be brought up to date ({_reason(error)}); the "
+                "step that failed was rolled back: correct the cause and start again."
             ) from error
 
     reporter.begin("schemas", "schemas")

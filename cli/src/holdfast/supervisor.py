@@ -61,6 +61,7 @@ class Supervisor:
         pid = part.pid
         if pid is not None:
             self._pids.record(part.name, pid)
+            self._on_change()
         await in_thread(partial(part.wait_ready, ready_within))
 
     # -- keeping alive
@@ -88,8 +89,6 @@ class Supervisor:
                 await self._start(part, ready_within=60)
             except (EmbeddedError, OSError) as error:
                 self._reporter.note(part.name, f"{part.name} could not be started: {error}")
-                continue
-            self._on_change()
 
     async def _until_broken(self, part: Part) -> tuple[str, bool]:
         """Return when the part is dead ("") or was ended for hanging, and whether it served."""

@@ -122,6 +122,7 @@ class Kafka(Server):
         if self._java is None:
             self._java, self._jars = _programs(account, resolve(account, self._on_download, self._cancelled))
         home = claim(self._broker, account)
+        self._empty(home / "tmp", account)
         self._write(home / "log4j2.properties", LOG4J)
         if not (home / "logs" / "meta.properties").exists():
             self._format(home, account)
@@ -129,6 +130,15 @@ class Kafka(Server):
 
     def _properties(self, logs: Path) -> str:
         return PROPERTIES.format(host=LOOPBACK, port=self.port, controller_port=self.controller_port, logs=logs)
+
+    def _empty(self, path: Path, account: Account) -> None:
+        """For the libraries that Java unpacks; a killed broker leaves its own behind."""
+        if self.leftovers():
+            return
+        if path.exists():
+            shutil.rmtree(path)
+        path.mkdir(mode=0o700)
+        account.own(path)
 
     def _write(self, path: Path, text: str) -> None:
         path.write_text(text)
@@ -155,7 +165,7 @@ class Kafka(Server):
         return [
             str(self._java),
             *JVM_FLAGS,
-            f"-Djava.io.tmpdir={home}",
+            f"-Djava.io.tmpdir={home / 'tmp'}",
             f"-Dlog4j2.configurationFile={home / 'log4j2.properties'}",
             "-cp",
             os.pathsep.join(str(jar) for jar in self._jars),

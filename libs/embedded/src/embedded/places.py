@@ -8,7 +8,8 @@ nobody else may enter. Then
   symbolic link to it. The name is random, not derived from the path, so that deleting the link is
   a fresh start and never brings old data back; the file `pointer` beside the data names the link.
 
-`<base>` is /var/lib/holdfast, or /var/tmp/holdfast-0 where that cannot be written.
+`<base>` is HOLDFAST_BASE, else /var/lib/holdfast, else /var/tmp/holdfast-0 where that cannot be
+written. `holdfast doctor` lists data there that no link leads to any more; nothing deletes it.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ def base_candidates() -> list[Path]:
     temporary = Path(f"/var/tmp/holdfast-{os.geteuid()}")
     if os.geteuid() == 0:
         return [Path("/var/lib/holdfast"), temporary]
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return [Path(cache, "holdfast"), temporary]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "holdfast")
+    # An account without an entry in the password file has no home.
+    return [cache, temporary] if cache.is_absolute() else [temporary]
 
 
 def base(account: Account) -> Path:

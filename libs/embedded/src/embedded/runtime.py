@@ -42,6 +42,8 @@ def publish(name: str, trees: Mapping[str, Path], account: Account, leave_out: I
             if sorted(_entries({"": target}, frozenset())) == wanted:
                 return target
             shutil.rmtree(target)
+        for stale in shelf.glob(f".{name}-*"):  # of a start that was killed: the lock is ours
+            shutil.rmtree(stale)
         try:
             _build(target, trees, skipped)
         except OSError as error:
