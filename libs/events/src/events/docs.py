@@ -19,7 +19,7 @@ from events.schemas import contracts
 from events.topics import BY_NAME, TOPICS
 
 SERVICES = ("identity", "availability", "booking", "payment", "calendar_sync", "notification", "insight")
-PLAIN = {str: "text", int: "integer", float: "number", bool: "true or false", datetime: "instant"}
+PLAIN: dict[Any, str] = {str: "text", int: "integer", float: "number", bool: "true or false", datetime: "instant"}
 
 
 class _Names:
@@ -111,7 +111,7 @@ def _type_name(annotation: Any) -> str:
     if annotation is type(None):
         return "null"
     if not arguments:
-        return PLAIN.get(annotation) or getattr(annotation, "__name__", str(annotation))
+        return PLAIN.get(annotation) or str(getattr(annotation, "__name__", annotation))
     if getattr(annotation, "__origin__", None) is list:
         return f"list of {_type_name(arguments[0])}"
     if all(isinstance(argument, str) for argument in arguments):

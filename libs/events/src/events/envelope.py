@@ -1,5 +1,6 @@
 """The envelope: CloudEvents 1.0 in Kafka's binary mode; attributes are headers, the value is the event's JSON."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +10,8 @@ from pydantic import ValidationError
 
 from events.base import TYPES, Deleted, Event, State, new_id, rfc3339
 from events.errors import Invalid
+
+LONGEST_KEY = 500
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -148,6 +151,12 @@ def as_headers(items: Iterable[tuple[str, str]]) -> Headers:
 def legible(raw: bytes) -> str:
     """Bytes that should be text, as text that PostgreSQL can store: what is not UTF-8, and NUL, is shown escaped."""
     return raw.decode(errors="backslashreplace").replace("\x00", "\\x00")
+
+
+def legible_key(raw: bytes) -> str:
+    """A message's key likewise, short enough for an index of the database: ours are ids, a stranger's may be long."""
+    text = legible(raw)
+    return text if len(text) <= LONGEST_KEY else hashlib.sha256(raw).hexdigest()
 
 
 def _instant(text: str) -> datetime:

@@ -24,7 +24,9 @@ class Flow:
         return len(self._dispatched) - len(self._finished)
 
     def dispatch(self, offset: int) -> None:
-        """Takes note of the next message of the partition."""
+        """Takes note of the next message of the partition. The first one says where reading began."""
+        if self.position is None:
+            self.position = self.committed = offset
         self._dispatched.append(offset)
 
     def finish(self, offset: int) -> None:

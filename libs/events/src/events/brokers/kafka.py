@@ -1,7 +1,6 @@
 """Kafka through aiokafka, with the settings and ways round its pitfalls that were measured."""
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,14 +9,13 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitio
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from events.brokers import Partition, Revoked
-from events.envelope import Message, Record, legible
+from events.envelope import Message, Record, legible_key
 from events.errors import BrokerUnavailable
 
 # While a broker is away the client logs some 50 errors a second; our own health and metrics say it once.
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 COMMIT_SECONDS = 5.0
-LONGEST_KEY = 500  # ours are ids; a stranger's has to fit into an index of the database
 
 
 class KafkaBroker:
@@ -152,7 +150,7 @@ class KafkaSubscription:
             Partition(tp.topic, tp.partition): [
                 Message(
                     topic=raw.topic,
-                    key=_key(raw.key),
+                    key=legible_key(raw.key or b""),
                     value=raw.value,
                     headers=tuple((name, value or b"") for name, value in raw.headers),
                     partition=raw.partition,
@@ -197,8 +195,3 @@ class KafkaSubscription:
                     await self._consumer.stop()
             except (TimeoutError, KafkaError):
                 return
-
-
-def _key(raw: bytes | None) -> str:
-    text = legible(raw or b"")
-    return text if len(text) <= LONGEST_KEY else hashlib.sha256(text.encode()).hexdigest()

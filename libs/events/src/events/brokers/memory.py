@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from events.brokers import Partition, Revoked
-from events.envelope import Message, Record
+from events.envelope import Message, Record, legible_key
 from events.errors import BrokerUnavailable
 
 BATCH = 100
@@ -64,7 +64,7 @@ class MemoryBroker:
         log.append(
             Message(
                 topic=record.topic,
-                key=record.key,
+                key=legible_key(record.key.encode()),
                 value=record.value,
                 headers=record.headers,
                 partition=partition.number,

@@ -18,6 +18,7 @@ class TenantSettings(BaseModel):
     external_buffer_minutes: int = Field(30, ge=0, multiple_of=5, examples=[30])
     payment_grace_seconds: int = Field(120, ge=0, le=3600, examples=[120])
     allowed_origins: list[str] = Field(default_factory=list, examples=[[]])
+    country: str | None = Field(None, examples=["PL"], description="ISO 3166-1 alpha-2")
 
 
 @declare("identity.tenant_changed.v1", topic=IDENTITY, key="tenant_id")
