@@ -1,0 +1,22 @@
+"""The composition root."""
+
+from availability import handlers, jobs  # noqa: F401  (registered by being imported)
+from availability.endpoints import internal, router
+from availability.live import Ends, KafkaEnds, LiveCursor
+from availability.settings import AvailabilitySettings
+from availability.slots import Slots
+from events.brokers import Broker
+from servicekit.service import Service
+
+
+def build(
+    settings: AvailabilitySettings | None = None, *, broker: Broker | None = None, ends: Ends | None = None
+) -> Service:
+    """The availability service; settings come from the environment, broker and ends from Kafka unless given."""
+    settings = settings or AvailabilitySettings()
+    service = Service("availability", settings, routers=(router, internal), broker=broker)
+    cursor = LiveCursor(ends or KafkaEnds(settings.kafka_bootstrap))
+    service.provide(cursor)
+    service.provide(Slots(service.database, cursor, service.signer("offers"), settings.offer_seconds))
+    service.background(cursor.run)
+    return service

@@ -1,0 +1,126 @@
+"""Use cases of offerings: what can be booked."""
+
+from typing import Any
+from uuid import UUID
+
+from availability import catalogue, repository
+from availability.domain import merge_patch, slug_for
+from availability.repository import Row
+from availability.schemas import OfferingBody
+from events import Deleted, Money, Transaction, new_id
+from events.contracts.availability import CancellationPolicy, OfferingState
+from events.contracts.identity import TenantChanged
+from servicekit.problems import ValidationFailed
+
+
+def state(row: Row) -> OfferingState:
+    """The row as others keep it."""
+    return OfferingState(
+        tenant_id=row["tenant_id"],
+        version=row["version"],
+        offering_id=row["id"],
+        slug=row["slug"],
+        name=row["name"],
+        active=row["active"],
+        duration_minutes=row["duration_minutes"],
+        capacity=row["capacity"],
+        price=Money(**row["price"]),
+        mode=row["payment"]["mode"],
+        deposit_amount=row["payment"].get("deposit_amount"),
+        hold_seconds=row["hold_minutes"] * 60,
+        min_notice_minutes=row["min_notice_minutes"],
+        cancellation=CancellationPolicy(**row["cancellation"]),
+        reminders_minutes=row["reminders_minutes"],
+    )
+
+
+async def create(tx: Transaction, body: OfferingBody, clinic: TenantChanged, identity: UUID | None = None) -> Row:
+    """A new offering."""
+    values = await _values(tx, body, clinic)
+    await _require_resources(tx, values["requirements"])
+    row = await repository.create(tx, "offering", {"id": identity or new_id(), **values})
+    await tx.emit(state(row))
+    return row
+
+
+async def patch(
+    tx: Transaction, name: str, changes: dict[str, Any], if_match: str | None, clinic: TenantChanged
+) -> Row:
+    """A merge patch. `NotFound`, `PreconditionFailed`, `ValidationFailed`."""
+    row = await catalogue.get(tx, "offering", name, lock=True)
+    catalogue.require_match(row, if_match)
+    body = catalogue.validated(OfferingBody, merge_patch(catalogue.stored(OfferingBody, row), changes))
+    return await _update(tx, row, body, clinic)
+
+
+async def _update(tx: Transaction, row: Row, body: OfferingBody, clinic: TenantChanged) -> Row:
+    values = await _values(tx, body, clinic, slug=row["slug"])
+    if all(row[name] == value for name, value in values.items()):
+        return row
+    if values["requirements"] != row["requirements"]:
+        await _require_resources(tx, values["requirements"])
+    changed = await repository.change(tx, "offering", row["id"], values)
+    await tx.emit(state(changed))
+    return changed
+
+
+async def delete(tx: Transaction, name: str, if_match: str | None) -> None:
+    """Nobody can find or book it any more. Where bookings name it, others keep its state as inactive."""
+    row = await catalogue.lock_to_delete(tx, "offering", name)
+    if row is None:
+        return
+    catalogue.require_match(row, if_match)
+    gone = await repository.change(tx, "offering", row["id"], {"active": False, "deleted_at": repository.now()})
+    kept = state(gone)
+    if await repository.is_referenced(tx, "offering", row["id"]):
+        await tx.emit(kept)
+    else:
+        await tx.emit(Deleted(OfferingState.TYPE, kept.key(), tx.tenant_id, kept.version))
+
+
+async def seed(tx: Transaction, identity: UUID, body: OfferingBody, clinic: TenantChanged) -> Row:
+    """Makes or changes the offering with this id; the same body again changes nothing."""
+    row = await repository.find(tx, "offering", identity, lock=True, deleted=True)
+    if row is None:
+        return await create(tx, body, clinic, identity)
+    if row["deleted_at"] is not None:
+        row = await repository.change(tx, "offering", identity, {"deleted_at": None})
+    return await _update(tx, row, body, clinic)
+
+
+async def _values(
+    tx: Transaction, body: OfferingBody, clinic: TenantChanged, slug: str | None = None
+) -> dict[str, Any]:
+    """The columns, with what was left out filled in; `ValidationFailed` where fields contradict each other."""
+    values = body.model_dump(mode="json")
+    values["price"] = price = values["price"] or {"amount": 0, "currency": clinic.currency}
+    if price["currency"] != clinic.currency:
+        raise ValidationFailed.of("price.currency", f"has to be the clinic's, {clinic.currency}")
+    mode = "authorize" if price["amount"] else "free"
+    values["payment"] = payment = values["payment"] or {"mode": mode, "deposit_amount": None}
+    deposit = payment["deposit_amount"]
+    if payment["mode"] == "deposit" and deposit is None:
+        raise ValidationFailed.of("payment.deposit_amount", "is required with mode deposit")
+    if payment["mode"] != "deposit" and deposit is not None:
+        raise ValidationFailed.of("payment.deposit_amount", "belongs to mode deposit only")
+    if deposit is not None and deposit > price["amount"]:
+        raise ValidationFailed.of("payment.deposit_amount", "is more than the price")
+    values["slug"] = body.slug or slug or slug_for(body.name, "offering", await repository.slugs(tx, "offering"))
+    return values
+
+
+async def _require_resources(tx: Transaction, requirements: list[dict[str, Any]]) -> None:
+    wanted = [
+        (f"requirements.{index}.any_of", requirement["type"], UUID(identity))
+        for index, requirement in enumerate(requirements)
+        if requirement["any_of"] != "all"
+        for identity in requirement["any_of"]
+    ]
+    types = await repository.types_of(tx, [identity for _, _, identity in wanted])
+    wrong = [
+        {"field": field, "message": f"{identity} is no {kind} of this clinic"}
+        for field, kind, identity in wanted
+        if types.get(identity) != kind
+    ]
+    if wrong:
+        raise ValidationFailed(wrong)

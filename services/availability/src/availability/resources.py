@@ -1,0 +1,205 @@
+"""Use cases of resources: who and what can be booked, and when they work."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from availability import catalogue, repository
+from availability.changes import announce, rescheduled
+from availability.domain import merge_patch, slug_for
+from availability.errors import not_found
+from availability.repository import Row
+from availability.schemas import ResourceBody, Schedule, SeededResource, TimeOffBody
+from events import Deleted, Transaction, new_id
+from events.contracts.availability import ResourceState
+from events.contracts.identity import TenantChanged
+from scheduling.reading import InvalidSchedule
+from scheduling.templates import Template
+from servicekit.auth import MANAGERS, Principal
+from servicekit.problems import ValidationFailed
+
+# A change of one of these changes what can be booked.
+_SHOWN = ("buffer_before_minutes", "buffer_after_minutes", "active")
+
+
+def state(row: Row) -> ResourceState:
+    """The row as others keep it."""
+    return ResourceState(
+        tenant_id=row["tenant_id"],
+        version=row["version"],
+        resource_id=row["id"],
+        type=row["type"],
+        slug=row["slug"],
+        name=row["name"],
+        active=row["active"],
+        time_zone=row["time_zone"],
+        approval_required=row["approval_required"],
+        user_id=row["user_id"],
+        schedule_version=row["schedule_version"],
+    )
+
+
+async def create(tx: Transaction, body: ResourceBody, clinic: TenantChanged, identity: UUID | None = None) -> Row:
+    """A new resource, without a schedule."""
+    values = await _values(tx, body, clinic)
+    row = await repository.create(tx, "resource", {"id": identity or new_id(), **values})
+    await tx.emit(state(row))
+    return row
+
+
+async def patch(
+    tx: Transaction, name: str, changes: dict[str, Any], if_match: str | None, clinic: TenantChanged
+) -> Row:
+    """A merge patch. `NotFound`, `PreconditionFailed`, `ValidationFailed`."""
+    row = await catalogue.get(tx, "resource", name, lock=True)
+    catalogue.require_match(row, if_match)
+    body = catalogue.validated(ResourceBody, merge_patch(catalogue.stored(ResourceBody, row), changes))
+    return await _update(tx, row, body, clinic)
+
+
+async def _update(tx: Transaction, row: Row, body: ResourceBody, clinic: TenantChanged) -> Row:
+    if body.type != row["type"]:
+        raise ValidationFailed.of("type", "cannot be changed; make another resource")
+    values = await _values(tx, body, clinic, slug=row["slug"])
+    if all(row[name] == value for name, value in values.items()):
+        return row
+    changed = await repository.change(tx, "resource", row["id"], values)
+    await tx.emit(state(changed))
+    if any(row[name] != changed[name] for name in _SHOWN):
+        await announce(tx, row["id"], row["type"], rescheduled())
+    return changed
+
+
+async def _values(
+    tx: Transaction, body: ResourceBody, clinic: TenantChanged, slug: str | None = None
+) -> dict[str, Any]:
+    values = body.model_dump(mode="json", exclude={"schedule"})
+    values["user_id"] = body.user_id
+    values["time_zone"] = body.time_zone or clinic.time_zone
+    values["slug"] = body.slug or slug or slug_for(body.name, body.type, await repository.slugs(tx, "resource"))
+    return values
+
+
+async def delete(tx: Transaction, name: str, if_match: str | None) -> None:
+    """Nobody can find or book it any more. Where bookings name it, others keep its state as inactive."""
+    row = await catalogue.lock_to_delete(tx, "resource", name)
+    if row is None:
+        return
+    catalogue.require_match(row, if_match)
+    gone = await repository.change(tx, "resource", row["id"], {"active": False, "deleted_at": repository.now()})
+    kept = state(gone)
+    if await repository.is_referenced(tx, "resource", row["id"]):
+        await tx.emit(kept)
+    else:
+        await tx.emit(Deleted(ResourceState.TYPE, kept.key(), tx.tenant_id, kept.version))
+    await announce(tx, row["id"], row["type"], rescheduled())
+
+
+async def seed(tx: Transaction, identity: UUID, body: SeededResource, clinic: TenantChanged) -> Row:
+    """Makes or changes the resource with this id; the same body again changes nothing."""
+    row = await repository.find(tx, "resource", identity, lock=True, deleted=True)
+    if row is None:
+        row = await create(tx, body, clinic, identity)
+    else:
+        if row["deleted_at"] is not None:
+            row = await repository.change(tx, "resource", identity, {"deleted_at": None})
+        row = await _update(tx, row, body, clinic)
+    if body.schedule is not None:
+        row = await _reschedule(tx, row, body.schedule)
+    return row
+
+
+async def put_schedule(tx: Transaction, name: str, body: Schedule, if_match: str | None) -> Row:
+    """Other working hours: offers made under the former ones end."""
+    row = await catalogue.get(tx, "resource", name, lock=True)
+    catalogue.require_match(row, if_match)
+    return await _reschedule(tx, row, body)
+
+
+async def schedule_of(tx: Transaction, name: str, *, staff: bool) -> Row:
+    """The resource with its working hours; `NotFound` while it has none."""
+    row = await catalogue.get(tx, "resource", name, staff=staff)
+    if row["schedule"] is None:
+        raise not_found("schedule of", name)
+    return row
+
+
+async def _reschedule(tx: Transaction, row: Row, body: Schedule) -> Row:
+    document = body.model_dump(mode="json", exclude_none=True)
+    try:
+        schedule = Template.parse({"time_zone": row["time_zone"]} | document).to_json()
+    except InvalidSchedule as error:
+        raise ValidationFailed.of(error.field or "body", error.message) from error
+    if schedule == row["schedule"]:
+        return row
+    changed = await _next_schedule(tx, row, {"schedule": schedule})
+    await announce(tx, row["id"], row["type"], rescheduled())
+    return changed
+
+
+async def _next_schedule(tx: Transaction, row: Row, values: dict[str, Any]) -> Row:
+    values = values | {"schedule_version": row["schedule_version"] + 1}
+    changed = await repository.change(tx, "resource", row["id"], values)
+    await tx.emit(state(changed))
+    return changed
+
+
+# -- time off ------------------------------------------------------------------------------------------------------
+
+
+async def _own_calendar(tx: Transaction, name: str, asking: Principal, *, lock: bool = False) -> Row:
+    """The resource, for managers and for the practitioner whose calendar it is; 401 or 403 for others."""
+    asking.require_user()
+    row = await catalogue.get(tx, "resource", name, lock=lock)
+    own = asking.role_in(tx.tenant_id) == "practitioner" and row["user_id"] == asking.user_id
+    if not own:
+        asking.require_role(tx.tenant_id, MANAGERS)
+    return row
+
+
+async def add_time_off(tx: Transaction, name: str, body: TimeOffBody, asking: Principal) -> Row:
+    """The resource is away from `start` to `end`."""
+    if body.end <= body.start:
+        raise ValidationFailed.of("end", "has to be after start")
+    row = await _own_calendar(tx, name, asking, lock=True)
+    made = await repository.add_time_off(
+        tx,
+        {
+            "id": new_id(),
+            "resource_id": row["id"],
+            "start_at": body.start,
+            "end_at": body.end,
+            "reason": body.reason,
+        },
+    )
+    await _time_off_changed(tx, row, body.start, body.end)
+    return made
+
+
+async def times_off(
+    tx: Transaction, name: str, asking: Principal, cursor: str | None, limit: int
+) -> tuple[list[Row], str | None]:
+    """A page of a resource's time off."""
+    row = await _own_calendar(tx, name, asking)
+    try:
+        after = UUID(cursor) if cursor else None
+    except ValueError as error:
+        raise ValidationFailed.of("cursor", "is not a next_cursor of this list") from error
+    found = list(await repository.times_off(tx, row["id"], after, limit + 1))
+    return found[:limit], str(found[limit - 1]["id"]) if len(found) > limit else None
+
+
+async def delete_time_off(tx: Transaction, name: str, identity: UUID, asking: Principal) -> None:
+    """The resource is there after all."""
+    row = await _own_calendar(tx, name, asking, lock=True)
+    found = await repository.find_time_off(tx, row["id"], identity)
+    if found is None:
+        raise not_found("time off", identity)
+    if found["deleted_at"] is None:
+        await repository.delete_time_off(tx, identity)
+        await _time_off_changed(tx, row, found["start_at"], found["end_at"])
+
+
+async def _time_off_changed(tx: Transaction, row: Row, start: datetime, end: datetime) -> None:
+    await _next_schedule(tx, row, {})
+    await announce(tx, row["id"], row["type"], rescheduled(start, end))

@@ -1,0 +1,370 @@
+"""Which starts can be offered, and who would serve them. Pure; instants are epoch minutes (see `scheduling`).
+
+Each resource becomes a `Calendar`: bitmaps of the starts that its hours allow and of those that are free. The first
+requirement for a practitioner (or else the first of all) *leads*: its calendars make the grid of starts, and its
+resource is the slot's provider. The other requirements have only to fit.
+"""
+
+from bisect import bisect_right
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from itertools import islice
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from scheduling.bitmaps import Bitmap, Horizon, all_of, any_of
+from scheduling.instants import DAY, Minute, Span
+from scheduling.search import Visit, free, grid, listed
+from scheduling.templates import Starts, Template
+from scheduling.zones import day_span, local_date, zone
+
+MAX_CANDIDATES = 4
+MARGIN = 2 * DAY
+"""Beyond the asked range the horizon reaches at least as far as the longest visit with its buffers (24 hours)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The asked local dates first … last in `tz`, narrowed to starts in [not_before, until)."""
+
+    tz: ZoneInfo
+    days: tuple[Minute, ...]
+    not_before: Minute
+    until: Minute
+    horizon: Horizon
+
+    @classmethod
+    def of(cls, tz: ZoneInfo, first: date, last: date, not_before: Minute, until: Minute) -> "Range":
+        """Of dates that are not far from one another; ValueError before 2000."""
+        days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+        opens, closes = day_span(first, tz)[0], day_span(last, tz)[1]
+        return cls(
+            tz=tz,
+            days=tuple(day_span(day, tz)[0] for day in days),
+            not_before=max(not_before, opens),
+            until=max(opens, min(until, closes)),
+            horizon=Horizon.covering(opens - MARGIN, closes + MARGIN, align=DAY),
+        )
+
+    @property
+    def empty(self) -> bool:
+        """Whether no start can lie in it."""
+        return self.not_before >= self.until
+
+    def day(self, minute: Minute) -> int:
+        """The number of the asked date that shows at `minute`."""
+        return bisect_right(self.days, minute)
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What the search has to know of a resource. `schedule` is the stored document."""
+
+    id: UUID
+    type: str
+    before: int
+    after: int
+    approval: bool
+    schedule: dict[str, object] | None
+    schedule_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What occupies a resource: `span` with buffers, `visit` without."""
+
+    resource_id: UUID
+    slot_id: UUID
+    offering_id: UUID
+    span: Span
+    visit: Span
+    capacity: int
+    reserved: int
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the search has to know of an offering. Each requirement lists its resources in stable order."""
+
+    offering_id: UUID
+    duration: int
+    step: int
+    starts: Starts | None
+    before: int
+    after: int
+    capacity: int
+    requirements: tuple[tuple[Resource, ...], ...]
+    leading: int
+
+
+@dataclass(slots=True)
+class Calendar:
+    """One resource within the horizon."""
+
+    resource: Resource
+    visit: Visit
+    allowed: Bitmap
+    """Starts that its hours and its blocks allow, whatever is claimed."""
+    free: Bitmap
+    blocks: Bitmap
+    claims: list[Claim]
+    load: Counter[int] = field(default_factory=Counter)
+    """How often it is claimed by date."""
+
+
+Placed = tuple[Calendar, Span]
+"""A resource of an assignment, and what it would claim."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A start that can be offered; without candidates: one that is full."""
+
+    start: Minute
+    candidates: tuple[tuple[Placed, ...], ...]
+    providers: tuple[UUID, ...]
+    remaining: int
+    capacity: int
+    held: int = 0
+
+
+class Grids:
+    """The starts that working hours allow, by resource, version of its schedule, horizon and steps: the slow part."""
+
+    def __init__(self, size: int = 4096) -> None:
+        self._size = size
+        self._kept: OrderedDict[tuple[object, ...], Bitmap] = OrderedDict()
+
+    def allowed(self, resource: Resource, wanted: Wanted, leads: bool, horizon: Horizon) -> Bitmap:
+        """Practitioners work by their schedule only; a room or a thing without one is always there."""
+        starts, step = (wanted.starts, wanted.step) if leads else (None, 5)
+        key = (
+            resource.id,
+            resource.schedule_version,
+            horizon,
+            wanted.duration,
+            step,
+            starts,
+            resource.schedule is None,
+        )
+        if (found := self._kept.get(key)) is not None:
+            self._kept.move_to_end(key)
+            return found
+        made = self._made(resource, wanted.duration, step, starts, horizon)
+        self._kept[key] = made
+        if len(self._kept) > self._size:
+            self._kept.popitem(last=False)
+        return made
+
+    def _made(self, resource: Resource, duration: int, step: int, starts: Starts | None, horizon: Horizon) -> Bitmap:
+        if resource.schedule is None:
+            always = resource.type != "practitioner"
+            return Bitmap.full(horizon) if always else Bitmap.empty(horizon)
+        template = Template.parse(resource.schedule)
+        tz = zone(template.time_zone)
+        first = local_date(horizon.origin, tz) - timedelta(days=1)
+        last = local_date(horizon.end, tz)
+        ranges = template.expand(first, last)
+        if starts is None:
+            return grid(horizon, ranges, duration, step)
+        return listed(horizon, ranges, duration, starts.expand(tz, first, last))
+
+
+def calendars(
+    wanted: Wanted,
+    asked: Range,
+    grids: Grids,
+    claims: Iterable[Claim],
+    blocks: dict[UUID, list[Span]],
+) -> list[list[Calendar]]:
+    """The calendars of each requirement. `blocks` are padded already."""
+    by_resource: dict[UUID, list[Claim]] = {}
+    for claim in claims:
+        by_resource.setdefault(claim.resource_id, []).append(claim)
+
+    def calendar(resource: Resource, leads: bool) -> Calendar:
+        visit = Visit(wanted.duration, max(wanted.before, resource.before), max(wanted.after, resource.after))
+        own = by_resource.get(resource.id, [])
+        blocked = Bitmap.of(asked.horizon, blocks.get(resource.id, ()))
+        hours = grids.allowed(resource, wanted, leads, asked.horizon)
+        unblocked = free(visit, Bitmap.empty(asked.horizon), blocked)
+        busy = Bitmap.of(asked.horizon, [claim.span for claim in own])
+        return Calendar(
+            resource=resource,
+            visit=visit,
+            allowed=(hours & unblocked).between(asked.not_before, asked.until),
+            free=(hours & free(visit, busy, blocked)).between(asked.not_before, asked.until),
+            blocks=blocked,
+            claims=own,
+            load=Counter(asked.day(claim.visit[0]) for claim in own),
+        )
+
+    return [
+        [calendar(resource, number == wanted.leading) for resource in requirement]
+        for number, requirement in enumerate(wanted.requirements)
+    ]
+
+
+class Search:
+    """The starts of one offering with its leading requirement narrowed to the providers that were asked for."""
+
+    def __init__(self, wanted: Wanted, asked: Range, needed: Sequence[Sequence[Calendar]]) -> None:
+        self._wanted = wanted
+        self._asked = asked
+        self._leaders = list(needed[wanted.leading])
+        self._others = [list(one) for number, one in enumerate(needed) if number != wanted.leading]
+        self._places = [number for number in range(len(needed)) if number != wanted.leading]
+        horizon = asked.horizon
+        self._fit = all_of(horizon, (any_of(horizon, (c.free for c in one)) for one in self._others))
+        self._open = self._open_slots(needed) if wanted.capacity > 1 else {}
+
+    def found(self) -> list[Found]:
+        """What can be offered, sorted by start."""
+        free = any_of(self._asked.horizon, (leader.free for leader in self._leaders)) & self._fit
+        starts = set(free.minutes())
+        starts.update(start for start, _ in self._open)
+        return [found for start in sorted(starts) if (found := self._at(start)) is not None]
+
+    def full(self, offered: Iterable[Found]) -> list[Found]:
+        """Starts within working hours that only claims keep from being offered, sorted."""
+        horizon = self._asked.horizon
+        allowed = any_of(horizon, (leader.allowed for leader in self._leaders))
+        for one in self._others:
+            allowed &= any_of(horizon, (calendar.allowed for calendar in one))
+        starts = set(allowed.minutes()) - {found.start for found in offered}
+        return [self._full_at(start) for start in sorted(starts)]
+
+    def first(self) -> dict[UUID, Minute]:
+        """Each provider's first start, without looking for the other resources one by one."""
+        firsts: dict[UUID, Minute] = {}
+        for leader in self._leaders:
+            own = [start for start, provider in self._open if provider == leader.resource.id]
+            if (start := (leader.free & self._fit).first()) is not None:
+                own.append(start)
+            if own:
+                firsts[leader.resource.id] = min(own)
+        return firsts
+
+    # -- one start ---------------------------------------------------------------------------------------------
+
+    def _at(self, start: Minute) -> Found | None:
+        day = self._asked.day(start)
+        opened: list[tuple[int, UUID, tuple[Placed, ...]]] = []
+        fresh: list[tuple[UUID, Iterator[tuple[Placed, ...]]]] = []
+        for leader in sorted(self._leaders, key=lambda leader: leader.load[day]):
+            identity = leader.resource.id
+            if (slot := self._open.get((start, identity))) is not None:
+                opened.append((slot[0], identity, slot[1]))
+            elif start in leader.free and start in self._fit:
+                assignments = self._assignments(leader, start, day)
+                if (first := next(assignments, None)) is not None:
+                    fresh.append((identity, _again(first, assignments)))
+        if not opened and not fresh:
+            return None
+        # A class that has begun to fill comes first, the fullest before others.
+        opened.sort(key=lambda slot: slot[0])
+        candidates = [placed for _, _, placed in opened]
+        candidates.extend(_in_turn([assignments for _, assignments in fresh]))
+        seats = self._wanted.capacity
+        return Found(
+            start=start,
+            candidates=tuple(candidates[:MAX_CANDIDATES]),
+            providers=(*(identity for _, identity, _ in opened), *(identity for identity, _ in fresh)),
+            remaining=sum(left for left, _, _ in opened) + seats * len(fresh),
+            capacity=seats,
+            held=self._held(start),
+        )
+
+    def _full_at(self, start: Minute) -> Found:
+        providers = tuple(leader.resource.id for leader in self._leaders if start in leader.allowed)
+        return Found(start, (), providers, 0, self._wanted.capacity, self._held(start))
+
+    def _held(self, start: Minute) -> int:
+        """Seats that holds keep at this time, as far as known."""
+        end = start + self._wanted.duration
+        return sum(
+            claim.reserved
+            for leader in self._leaders
+            for claim in leader.claims
+            if claim.held and claim.visit[0] < end and start < claim.visit[1]
+        )
+
+    def _assignments(self, leader: Calendar, start: Minute, day: int) -> Iterator[tuple[Placed, ...]]:
+        """Every way to serve the start with this leader, the best first; no resource is used twice."""
+        options = [
+            sorted(
+                (calendar for calendar in one if start in calendar.free),
+                key=lambda calendar: (calendar.resource.approval, calendar.load[day]),
+            )
+            for one in self._others
+        ]
+        # The requirement with the fewest candidates is served first.
+        order = sorted(range(len(options)), key=lambda number: len(options[number]))
+        chosen: dict[int, Calendar] = {}
+
+        def serve(depth: int) -> Iterator[tuple[Placed, ...]]:
+            if depth == len(order):
+                others = [chosen[number] for number in range(len(options))]
+                yield tuple((calendar, calendar.visit.claim(start)) for calendar in (leader, *others))
+                return
+            number = order[depth]
+            for calendar in options[number]:
+                used = {leader.resource.id, *(other.resource.id for other in chosen.values())}
+                if calendar.resource.id not in used:
+                    chosen[number] = calendar
+                    yield from serve(depth + 1)
+                    del chosen[number]
+
+        return serve(0)
+
+    def _open_slots(
+        self, needed: Sequence[Sequence[Calendar]]
+    ) -> dict[tuple[Minute, UUID], tuple[int, tuple[Placed, ...]]]:
+        """Slots of this class that have seats left, by (start, provider). A slot's own claim hides its start from
+        the bitmaps, so it is offered from its rows: with the resources that it has, as it claims them."""
+        by_slot: dict[UUID, list[tuple[Calendar, Claim]]] = {}
+        seen: set[tuple[UUID, UUID]] = set()
+        for one in needed:
+            for calendar in one:
+                for claim in calendar.claims:
+                    mine = claim.offering_id == self._wanted.offering_id and claim.capacity > 1
+                    if mine and (claim.slot_id, claim.resource_id) not in seen:
+                        seen.add((claim.slot_id, claim.resource_id))
+                        by_slot.setdefault(claim.slot_id, []).append((calendar, claim))
+        leaders = {leader.resource.id for leader in self._leaders}
+        slots: dict[tuple[Minute, UUID], tuple[int, tuple[Placed, ...]]] = {}
+        for rows in by_slot.values():
+            rows.sort(key=lambda row: row[0].resource.id not in leaders)  # the leader first
+            leader, claim = rows[0]
+            left = claim.capacity - claim.reserved
+            start, end = claim.visit
+            inside = self._asked.not_before <= start < self._asked.until
+            blocked = any(calendar.blocks.touches(start, end) for calendar, _ in rows)
+            complete = len(rows) == len(needed) and leader.resource.id in leaders
+            if left > 0 and inside and complete and not blocked:
+                slots[start, leader.resource.id] = (left, tuple((calendar, row.span) for calendar, row in rows))
+        return slots
+
+
+def _again(first: tuple[Placed, ...], rest: Iterator[tuple[Placed, ...]]) -> Iterator[tuple[Placed, ...]]:
+    yield first
+    yield from rest
+
+
+def _in_turn(sources: list[Iterator[tuple[Placed, ...]]]) -> Iterator[tuple[Placed, ...]]:
+    """One of each in turn, at most `MAX_CANDIDATES` of all."""
+
+    def endless() -> Iterator[tuple[Placed, ...]]:
+        alive = sources
+        while alive:
+            still = []
+            for source in alive:
+                if (assignment := next(source, None)) is not None:
+                    yield assignment
+                    still.append(source)
+            alive = still
+
+    return islice(endless(), MAX_CANDIDATES)
