@@ -146,7 +146,7 @@ def new_run(place: Path) -> Iterator[Callable[..., Run]]:
         rules.mkdir()
         environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("POSTGRES", "KAFKA"))},
-            "PYTHONPATH": str(STANDINS),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(STANDINS), os.environ.get("PYTHONPATH")])),
             "STANDIN_RULES": str(rules),
             **(servers or {}),
             **more,

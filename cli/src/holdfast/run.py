@@ -33,6 +33,8 @@ READY_WITHIN = 120.0
 SERVICES_STOP_WITHIN = 25.0
 SERVERS_STOP_WITHIN = 30.0
 _TRIES_AT_START = 3
+# Wrappers such as `timeout` pass one signal on twice: to their child and to its group.
+_SAME_SIGNAL = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +106,18 @@ class System:
         self._addresses: Addresses | None = None
         self._serving = False
         self._end = asyncio.Event()
+        self._asked = 0.0
         self._hurry = False
 
     def ask_to_end(self) -> None:
-        """A signal came: end in order; a second one: end at once."""
-        if self._end.is_set():
+        """A signal came: end in order; a second one, of a person who waited: end at once."""
+        now = time.monotonic()
+        if not self._end.is_set():
+            self._asked = now
+            self._end.set()
+        elif now - self._asked > _SAME_SIGNAL:
             self._hurry = True
             self._kill_all()
-        self._end.set()
 
     async def live(self) -> int:
         """Start, wait for a signal, stop."""
