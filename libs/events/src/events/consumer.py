@@ -10,21 +10,17 @@ import time
 import zlib
 from collections import deque
 from collections.abc import Awaitable, Mapping, Sequence
-from datetime import UTC, datetime
-from uuid import UUID
 
 import structlog
 
-from events import parking
 from events.brokers import Broker, Partition, Subscription
-from events.envelope import Envelope, Message
-from events.errors import Flooded, Invalid
+from events.envelope import Message
+from events.errors import Flooded
 from events.flow import Flow
 from events.handlers import Handler
-from events.metrics import DELAY, HANDLED
-from events.reaction import Transactions, event_id_of, insist, react, try_in_place
+from events.handling import Handling
+from events.reaction import Transactions
 from events.replaying import Replayer
-from events.transaction import traceparent
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +53,6 @@ class Consumer:
     ) -> None:
         self.name = name
         self._broker = broker
-        self._transactions = transactions
         self._handlers = handlers
         self._member = member
         self._lanes = lanes
@@ -69,6 +64,7 @@ class Consumer:
         self._deaths: deque[float] = deque()
         self._last_progress = time.monotonic()
         self._replayer = Replayer(name, transactions, handlers)
+        self._handling = Handling(name, transactions, handlers, on_parked=self._replayer.wake)
         self.started = asyncio.Event()
 
     # -- health ------------------------------------------------------------------------------------------------
@@ -175,7 +171,7 @@ class Consumer:
             flow = self._flows.setdefault(partition, Flow())
             for message in messages:
                 flow.dispatch(message.offset)
-                if message.type and (message.type, message.value is None) not in self._handlers:
+                if not self._handling.knows(message):
                     flow.finish(message.offset)
                 else:
                     lane = zlib.crc32(message.key.encode()) % self._lanes
@@ -244,9 +240,6 @@ class Consumer:
     async def _handle(self, flow: Flow, message: Message) -> None:
         """Handles or parks one message, however often it takes. Returns when its offset may be committed."""
 
-        async def attempt() -> str:
-            return await self._attempt(message)
-
         async def pause(seconds: float) -> None:
             try:
                 async with asyncio.timeout(seconds):
@@ -255,41 +248,9 @@ class Consumer:
                 return
             raise _Left
 
-        outcome, reason = await try_in_place(self.name, attempt, pause, self._progressed)
-        if outcome in ("early", "dead"):
-            kind: parking.Kind = "early" if outcome == "early" else "dead"
-            event_id = event_id_of(message)
-
-            async def write() -> None:
-                await self._park(message, event_id, kind, reason)
-
-            await insist(self.name, write, pause, self._progressed)
-            self._replayer.wake()
-        HANDLED.labels(self.name, message.type, outcome).inc()
+        outcome, reason = await self._handling.handle(message, pause, self._progressed)
         if outcome == "dead":
             self._count_death(message, reason)
-
-    async def _attempt(self, message: Message) -> str:
-        """One transaction: inbox mark, reaction, outgoing events."""
-        handler = self._handlers.get((message.type, message.value is None))
-        envelope = Envelope.of(message)
-        if handler is None:
-            raise Invalid("the message has no event type")
-        traceparent.set(envelope.traceparent)
-        async with self._transactions(envelope.tenant_id, cause=envelope) as tx:
-            mark = await parking.mark(tx, self.name, message, envelope.id)
-            if mark == "seen":
-                return "duplicate"
-            if mark == "blocked":
-                await parking.queue(tx, self.name, message, envelope.id)
-                return "behind"
-            await react(handler, message, tx)
-        DELAY.labels(self.name, message.type).observe((datetime.now(UTC) - envelope.time).total_seconds())
-        return "handled"
-
-    async def _park(self, message: Message, event_id: UUID, kind: parking.Kind, reason: str) -> None:
-        async with self._transactions(None) as tx:
-            await parking.park(tx, self.name, message, event_id, kind, reason)
 
     def _count_death(self, message: Message, reason: str) -> None:
         now = time.monotonic()

@@ -46,9 +46,12 @@ class Service:
         *,
         routers: tuple[APIRouter, ...] = (),
         broker: Broker | None = None,
+        consumes: bool = True,
     ) -> None:
+        """`consumes=False`: its handlers are run by a part of its own, not by the consumer runtime."""
         self.name = name
         self.settings = settings
+        self.consumes = consumes
         self.keys = keys.load(settings.keys_path)
         self.http = HttpClient()
         self.tokens = TokenVerifier(f"{settings.identity_url}/v1/auth/jwks.json", self.http)
@@ -137,7 +140,7 @@ class Service:
             asyncio.create_task(jobs.run(job, self, self.waker.event(job.name), stop))
             for job in jobs.jobs_of(self.name)
         ]
-        if handlers := handlers_of(self.name):
+        if self.consumes and (handlers := handlers_of(self.name)):
             member = f"{self.name}-{self.settings.replica}"
             self.consumer = Consumer(self.name, self.broker, self.database.transaction, handlers, member=member)
             tasks.append(asyncio.create_task(self.consumer.run(stop)))
