@@ -1,0 +1,7 @@
+"""HTTP in: each endpoint translates and makes one call."""
+
+from identity.endpoints import accounts, clinics, internal, members, seeding
+
+ROUTERS = (accounts.router, clinics.router, members.router, internal.router, seeding.router)
+
+__all__ = ["ROUTERS"]

@@ -1,0 +1,1 @@
+"""All SQL of identity, by noun. Every function takes the transaction of its caller."""
