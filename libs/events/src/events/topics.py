@@ -28,7 +28,7 @@ def _state(name: str, owner: str, about: str) -> Topic:
     return Topic(f"holdfast.{name}", owner, "state", about, configs=compacted)
 
 
-CONSUMERS = ("availability", "booking", "payment", "calendar_sync", "notification", "insight")
+CONSUMERS = ("identity", "availability", "booking", "payment", "calendar_sync", "notification", "insight")
 """The consumer groups that change something; each has its dead-letter topic."""
 
 BOOKING = "holdfast.booking"

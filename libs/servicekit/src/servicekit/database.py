@@ -20,6 +20,8 @@ def engine_for(url: str, *, name: str, pool_size: int) -> AsyncEngine:
         max_overflow=pool_size,
         pool_timeout=5,
         pool_pre_ping=True,
+        # Statements of identity and notification carry names and addresses, which no log may show.
+        hide_parameters=True,
         connect_args={"application_name": f"holdfast-{name}", "connect_timeout": 5},
     )
 
