@@ -1,0 +1,69 @@
+"""Events in: what payment reacts to is the list of these."""
+
+from events import Transaction, on
+from events.contracts.booking import (
+    ApprovalRequested,
+    BookingCancelled,
+    BookingConfirmed,
+    BookingRejected,
+    BookingUnfulfillable,
+    HoldExpired,
+    HoldReleased,
+    HoldRenewed,
+    PaymentUnwanted,
+)
+from payment import answers, desires
+
+
+@on(BookingConfirmed)
+async def capture_payment(event: BookingConfirmed, tx: Transaction) -> None:
+    """The appointment stands: an authorization is charged now."""
+    await desires.keep(tx, event.booking_id, event.payment_id)
+
+
+@on(ApprovalRequested)
+async def note_pending_approval(event: ApprovalRequested, tx: Transaction) -> None:
+    """The clinic decides; the authorization waits for it."""
+    await answers.note(tx, event.booking_id)
+
+
+@on(BookingUnfulfillable)
+async def return_late_payment(event: BookingUnfulfillable, tx: Transaction) -> None:
+    """Paid too late and the time is gone."""
+    await desires.give_back(tx, event.booking_id, event.payment_id, "late")
+
+
+@on(PaymentUnwanted)
+async def return_surplus_payment(event: PaymentUnwanted, tx: Transaction) -> None:
+    """Nothing can stand on this payment."""
+    await desires.give_back(tx, event.booking_id, event.payment_id, "surplus")
+
+
+@on(BookingRejected)
+async def return_rejected_payment(event: BookingRejected, tx: Transaction) -> None:
+    """The clinic said no."""
+    await desires.end(tx, event.booking_id, fee=0, reason="rejected")
+
+
+@on(BookingCancelled)
+async def return_cancelled_payment(event: BookingCancelled, tx: Transaction) -> None:
+    """All but the fee goes back."""
+    await desires.end(tx, event.booking_id, fee=event.fee.amount, reason="cancelled")
+
+
+@on(HoldExpired)
+async def close_checkout_of_expired_hold(event: HoldExpired, tx: Transaction) -> None:
+    """Nobody should pay for a time that is free again."""
+    await desires.close(tx, event.booking_id)
+
+
+@on(HoldReleased)
+async def close_checkout_of_released_hold(event: HoldReleased, tx: Transaction) -> None:
+    """Likewise."""
+    await desires.close(tx, event.booking_id)
+
+
+@on(HoldRenewed)
+async def prolong_checkout(event: HoldRenewed, tx: Transaction) -> None:
+    """The Checkout may stay open as long as the hold."""
+    await desires.renew(tx, event.booking_id, event.expires_at)

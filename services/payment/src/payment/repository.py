@@ -1,0 +1,282 @@
+"""All SQL of payment. Lock order everywhere: account → payment."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+
+from events import Transaction, new_id
+from payment.domain import Desired, Status
+from payment.providers.stripe import WebhookEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A booking's money: locked while it is changed."""
+
+    booking_id: UUID
+    tenant_id: UUID
+    version: int
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """One attempt to pay. Money is in the smallest unit."""
+
+    id: UUID
+    tenant_id: UUID
+    booking_id: UUID
+    attempt: int
+    mode: str
+    capture: bool
+    amount: int
+    currency: str
+    status: Status
+    desired: Desired
+    keep: int
+    reason: str
+    request: dict[str, Any]
+    session_id: str | None
+    intent_id: str | None
+    url: str | None
+    session_expires_at: datetime
+    hold_ends: datetime
+    captured: int
+    refunded: int
+    answered: bool
+    announcement: dict[str, Any] | None
+    announced_at: datetime | None
+    failures: int
+    due_at: datetime | None
+    check_at: datetime | None
+    created_at: datetime
+    hold_is_over: bool  # by the database's clock
+
+
+_COLUMNS = ", ".join(
+    "p.hold_ends <= now() AS hold_is_over" if field.name == "hold_is_over" else f"p.{field.name}"
+    for field in fields(Payment)
+)
+_ACCOUNT = text("""
+INSERT INTO account (booking_id, tenant_id) VALUES (:booking, :tenant) ON CONFLICT DO NOTHING
+""")
+_LOCK_ACCOUNT = text("SELECT * FROM account WHERE booking_id = :booking AND tenant_id = :tenant FOR NO KEY UPDATE")
+_SAID = text("""
+UPDATE account SET version = version + :count WHERE booking_id = :booking AND tenant_id = :tenant RETURNING version
+""")
+_END = text("UPDATE account SET ended = true WHERE booking_id = :booking AND tenant_id = :tenant")
+_ONE = text(f"SELECT {_COLUMNS} FROM payment p WHERE p.id = :id AND p.tenant_id = :tenant")
+_OF_BOOKING = text(f"""
+SELECT {_COLUMNS} FROM payment p WHERE p.booking_id = :booking AND p.tenant_id = :tenant ORDER BY p.attempt DESC
+""")
+_INSERT = text("""
+INSERT INTO payment (id, tenant_id, booking_id, attempt, mode, capture, amount, currency, status, request,
+  session_expires_at, hold_ends, due_at)
+VALUES (:id, :tenant, :booking, :attempt, :mode, :capture, :amount, :currency, :status, CAST(:request AS jsonb),
+  :session_expires_at, :hold_ends, :due_at)
+""")
+_RECEIVE = text("""
+INSERT INTO webhook (event_id, type, object_id, intent_id) VALUES (:id, :type, :object, :intent)
+ON CONFLICT DO NOTHING RETURNING 1
+""")
+_RECEIVED = text("""
+SELECT event_id, type, object_id, intent_id FROM webhook WHERE status = 'received' ORDER BY received_at LIMIT :limit
+""")
+_WEBHOOK_DONE = text("UPDATE webhook SET status = :status WHERE event_id = :id")
+_PAYMENT_OF = text("SELECT tenant_id, id FROM payment_of(:session, :intent)")
+_LEDGER = text("""
+INSERT INTO ledger (tenant_id, booking_id, payment_id, reference, debit, credit, amount, currency)
+VALUES (:tenant, :booking, :payment, :reference, :debit, :credit, :amount, :currency) ON CONFLICT DO NOTHING
+""")
+_OPEN_REFUND = text("""
+SELECT id FROM refund WHERE payment_id = :payment AND tenant_id = :tenant AND status = 'starting' AND amount = :amount
+""")
+_NEW_REFUND = text("INSERT INTO refund (id, tenant_id, payment_id, amount) VALUES (:id, :tenant, :payment, :amount)")
+_REFUND_DONE = text("UPDATE refund SET status = :status, stripe_id = :stripe WHERE id = :id AND tenant_id = :tenant")
+_REFUND_BY_STRIPE = text("SELECT id, amount, status FROM refund WHERE stripe_id = :stripe AND tenant_id = :tenant")
+_ANNOUNCE_AGAIN = text("""
+INSERT INTO outbox (topic, key, headers, payload)
+SELECT a->>'topic', a->>'key', a->'headers', a->>'payload' FROM (
+  SELECT announcement AS a FROM payment WHERE id = :id AND tenant_id = :tenant AND NOT answered) AS again
+""")
+
+
+async def lock_account(tx: Transaction, booking_id: UUID, *, create: bool = False) -> Account | None:
+    """The booking's account, locked; None when nothing was ever to be paid (unless it is to be made)."""
+    parameters = {"booking": booking_id, "tenant": tx.tenant_id}
+    if create:
+        await tx.connection.execute(_ACCOUNT, parameters)
+    row = (await tx.connection.execute(_LOCK_ACCOUNT, parameters)).one_or_none()
+    return Account(row.booking_id, row.tenant_id, row.version, row.ended) if row is not None else None
+
+
+async def count_version(tx: Transaction, booking_id: UUID, count: int = 1) -> int:
+    """Counts what is said about the booking's money; returns the newest version."""
+    parameters = {"booking": booking_id, "tenant": tx.tenant_id, "count": count}
+    version: int = (await tx.connection.execute(_SAID, parameters)).scalar_one()
+    return version
+
+
+async def end_account(tx: Transaction, booking_id: UUID) -> None:
+    """No Checkout is opened for the booking any more."""
+    await tx.connection.execute(_END, {"booking": booking_id, "tenant": tx.tenant_id})
+
+
+async def insert(tx: Transaction, **values: Any) -> Payment:
+    """A new attempt."""
+    values["request"] = json.dumps(values["request"])
+    await tx.connection.execute(_INSERT, values | {"tenant": tx.tenant_id})
+    found = await find(tx, values["id"])
+    assert found is not None
+    return found
+
+
+async def find(tx: Transaction, payment_id: UUID) -> Payment | None:
+    """The payment."""
+    row = (await tx.connection.execute(_ONE, {"id": payment_id, "tenant": tx.tenant_id})).one_or_none()
+    return _payment(row) if row is not None else None
+
+
+async def lock(tx: Transaction, payment_id: UUID) -> Payment:
+    """The payment, with its booking's account locked (which is what every change of a payment locks)."""
+    payment = await find(tx, payment_id)
+    assert payment is not None, "payments are never deleted"
+    await lock_account(tx, payment.booking_id)
+    again = await find(tx, payment_id)
+    assert again is not None
+    return again
+
+
+async def of_booking(tx: Transaction, booking_id: UUID) -> Sequence[Payment]:
+    """The booking's attempts, the newest first."""
+    rows = await tx.connection.execute(_OF_BOOKING, {"booking": booking_id, "tenant": tx.tenant_id})
+    return [_payment(row) for row in rows]
+
+
+async def update(tx: Transaction, payment: Payment, **values: Any) -> Payment:
+    """Changes columns of a payment whose account is locked. A `timedelta` for a time means so long from now."""
+    parameters: dict[str, Any] = {"row_id": payment.id, "row_tenant": tx.tenant_id}
+    changes = ["updated_at = now()"]
+    for name, value in values.items():
+        if isinstance(value, timedelta):
+            changes.append(f"{name} = now() + CAST(:{name} AS interval)")
+        elif name == "announcement":
+            changes.append(f"{name} = CAST(:{name} AS jsonb)")
+            value = json.dumps(value)
+        else:
+            changes.append(f"{name} = :{name}")
+        parameters[name] = value
+    await tx.connection.execute(
+        text(f"UPDATE payment SET {', '.join(changes)} WHERE id = :row_id AND tenant_id = :row_tenant"), parameters
+    )
+    again = await find(tx, payment.id)
+    assert again is not None
+    return again
+
+
+async def enter(tx: Transaction, payment: Payment, *, reference: str, debit: str, credit: str, amount: int) -> None:
+    """A line of the ledger: `amount` goes from `credit` to `debit`. The reference makes it count once."""
+    await tx.connection.execute(
+        _LEDGER,
+        {
+            "tenant": tx.tenant_id,
+            "booking": payment.booking_id,
+            "payment": payment.id,
+            "reference": reference,
+            "debit": debit,
+            "credit": credit,
+            "amount": amount,
+            "currency": payment.currency,
+        },
+    )
+
+
+async def refund_in_hand(tx: Transaction, payment: Payment, amount: int) -> UUID:
+    """The refund of this amount whose outcome is not known, else a new one: asking again asks for the same."""
+    parameters = {"payment": payment.id, "tenant": tx.tenant_id, "amount": amount}
+    found: UUID | None = (await tx.connection.execute(_OPEN_REFUND, parameters)).scalar_one_or_none()
+    if found is None:
+        found = new_id()
+        await tx.connection.execute(_NEW_REFUND, parameters | {"id": found})
+    return found
+
+
+async def refund_ended(tx: Transaction, refund_id: UUID, *, status: str, stripe_id: str | None) -> None:
+    """What became of a refund."""
+    await tx.connection.execute(
+        _REFUND_DONE, {"id": refund_id, "tenant": tx.tenant_id, "status": status, "stripe": stripe_id}
+    )
+
+
+async def refund_by_stripe(tx: Transaction, stripe_id: str) -> tuple[UUID, int, str] | None:
+    """Our refund's id, amount and status by Stripe's id."""
+    row = (await tx.connection.execute(_REFUND_BY_STRIPE, {"stripe": stripe_id, "tenant": tx.tenant_id})).one_or_none()
+    return (row.id, row.amount, row.status) if row is not None else None
+
+
+async def announce_again(tx: Transaction, payment: Payment) -> None:
+    """The event of the success goes out once more, with the same id."""
+    await tx.connection.execute(_ANNOUNCE_AGAIN, {"id": payment.id, "tenant": tx.tenant_id})
+    tx.wake("relay")
+
+
+async def receive(tx: Transaction, event: WebhookEvent) -> bool:
+    """Stores a webhook once; False when it was here before."""
+    parameters = {"id": event.id, "type": event.type, "object": event.object_id, "intent": event.intent_id}
+    return (await tx.connection.execute(_RECEIVE, parameters)).scalar_one_or_none() is not None
+
+
+async def received(tx: Transaction, limit: int = 50) -> list[WebhookEvent]:
+    """Webhooks that were not acted on yet, oldest first."""
+    rows = await tx.connection.execute(_RECEIVED, {"limit": limit})
+    return [WebhookEvent(row.event_id, row.type, row.object_id, row.intent_id) for row in rows]
+
+
+async def webhook_done(tx: Transaction, event_id: str, status: str) -> None:
+    """`done`, or `ignored` when it is not about anything of ours."""
+    await tx.connection.execute(_WEBHOOK_DONE, {"id": event_id, "status": status})
+
+
+async def payment_of(tx: Transaction, session_id: str, intent_id: str | None) -> tuple[UUID, UUID] | None:
+    """(tenant, payment) of a Session or PaymentIntent."""
+    row = (await tx.connection.execute(_PAYMENT_OF, {"session": session_id, "intent": intent_id})).one_or_none()
+    return (row.tenant_id, row.id) if row is not None else None
+
+
+async def due(tx: Transaction, limit: int = 50) -> list[tuple[UUID, UUID]]:
+    """(tenant, payment) of what has to be moved."""
+    rows = await tx.connection.execute(text("SELECT tenant_id, id FROM due_payments(:limit)"), {"limit": limit})
+    return [(row.tenant_id, row.id) for row in rows]
+
+
+async def unchecked(tx: Transaction, limit: int = 50) -> list[tuple[UUID, UUID]]:
+    """(tenant, payment) of what Stripe has to be asked about, since no webhook came."""
+    rows = await tx.connection.execute(text("SELECT tenant_id, id FROM unchecked_payments(:limit)"), {"limit": limit})
+    return [(row.tenant_id, row.id) for row in rows]
+
+
+async def unanswered(tx: Transaction, age: timedelta, limit: int = 50) -> list[tuple[UUID, UUID]]:
+    """(tenant, payment) of successes that booking has said nothing about for so long."""
+    rows = await tx.connection.execute(
+        text("SELECT tenant_id, id FROM unanswered_payments(CAST(:age AS interval), :limit)"),
+        {"age": age, "limit": limit},
+    )
+    return [(row.tenant_id, row.id) for row in rows]
+
+
+def _payment(row: Row[Any]) -> Payment:
+    values = dict(row._mapping)
+    values["status"] = Status(values["status"])
+    values["desired"] = Desired(values["desired"])
+    return Payment(**values)
+
+
+async def now(tx: Transaction) -> datetime:
+    """The database's clock."""
+    moment: datetime = (await tx.connection.execute(text("SELECT now()"))).scalar_one()
+    return moment
