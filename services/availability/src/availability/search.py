@@ -7,10 +7,10 @@ resource is the slot's provider. The other requirements have only to fit.
 
 from bisect import bisect_right
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import islice
+from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -111,16 +111,27 @@ class Calendar:
     free: Bitmap
     blocks: Bitmap
     claims: list[Claim]
-    load: Counter[int] = field(default_factory=Counter)
+    load: Counter[int]
     """How often it is claimed by date."""
+    starts: frozenset[Minute] = frozenset()
+    """`free` once more, for looking up single starts."""
+    before: int = 0
+    after: int = 0
+
+    def __post_init__(self) -> None:
+        self.starts = frozenset(self.free.minutes())
+        self.before, self.after = self.visit.before, self.visit.duration + self.visit.after
+
+    def claim(self, start: Minute) -> Span:
+        """What the visit would claim at this start."""
+        return start - self.before, start + self.after
 
 
 Placed = tuple[Calendar, Span]
 """A resource of an assignment, and what it would claim."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A start that can be offered; without candidates: one that is full."""
 
     start: Minute
@@ -128,7 +139,6 @@ class Found:
     providers: tuple[UUID, ...]
     remaining: int
     capacity: int
-    held: int = 0
 
 
 class Grids:
@@ -216,17 +226,20 @@ class Search:
         self._asked = asked
         self._leaders = list(needed[wanted.leading])
         self._others = [list(one) for number, one in enumerate(needed) if number != wanted.leading]
-        self._places = [number for number in range(len(needed)) if number != wanted.leading]
         horizon = asked.horizon
         self._fit = all_of(horizon, (any_of(horizon, (c.free for c in one)) for one in self._others))
-        self._open = self._open_slots(needed) if wanted.capacity > 1 else {}
+        self._open = open_slots(wanted, asked, self._leaders, needed) if wanted.capacity > 1 else {}
+        self._orders: dict[int, tuple[list[Calendar], list[list[Calendar]]]] = {}
 
     def found(self) -> list[Found]:
         """What can be offered, sorted by start."""
         free = any_of(self._asked.horizon, (leader.free for leader in self._leaders)) & self._fit
-        starts = set(free.minutes())
-        starts.update(start for start, _ in self._open)
-        return [found for start in sorted(starts) if (found := self._at(start)) is not None]
+        fitting = free.minutes()
+        if not self._open:
+            return [found for start in fitting if (found := self._at(start, True)) is not None]
+        fits = frozenset(fitting)
+        starts = sorted(fits | {start for start, _ in self._open})
+        return [found for start in starts if (found := self._at(start, start in fits)) is not None]
 
     def full(self, offered: Iterable[Found]) -> list[Found]:
         """Starts within working hours that only claims keep from being offered, sorted."""
@@ -248,41 +261,7 @@ class Search:
                 firsts[leader.resource.id] = min(own)
         return firsts
 
-    # -- one start ---------------------------------------------------------------------------------------------
-
-    def _at(self, start: Minute) -> Found | None:
-        day = self._asked.day(start)
-        opened: list[tuple[int, UUID, tuple[Placed, ...]]] = []
-        fresh: list[tuple[UUID, Iterator[tuple[Placed, ...]]]] = []
-        for leader in sorted(self._leaders, key=lambda leader: leader.load[day]):
-            identity = leader.resource.id
-            if (slot := self._open.get((start, identity))) is not None:
-                opened.append((slot[0], identity, slot[1]))
-            elif start in leader.free and start in self._fit:
-                assignments = self._assignments(leader, start, day)
-                if (first := next(assignments, None)) is not None:
-                    fresh.append((identity, _again(first, assignments)))
-        if not opened and not fresh:
-            return None
-        # A class that has begun to fill comes first, the fullest before others.
-        opened.sort(key=lambda slot: slot[0])
-        candidates = [placed for _, _, placed in opened]
-        candidates.extend(_in_turn([assignments for _, assignments in fresh]))
-        seats = self._wanted.capacity
-        return Found(
-            start=start,
-            candidates=tuple(candidates[:MAX_CANDIDATES]),
-            providers=(*(identity for _, identity, _ in opened), *(identity for identity, _ in fresh)),
-            remaining=sum(left for left, _, _ in opened) + seats * len(fresh),
-            capacity=seats,
-            held=self._held(start),
-        )
-
-    def _full_at(self, start: Minute) -> Found:
-        providers = tuple(leader.resource.id for leader in self._leaders if start in leader.allowed)
-        return Found(start, (), providers, 0, self._wanted.capacity, self._held(start))
-
-    def _held(self, start: Minute) -> int:
+    def held(self, start: Minute) -> int:
         """Seats that holds keep at this time, as far as known."""
         end = start + self._wanted.duration
         return sum(
@@ -292,79 +271,125 @@ class Search:
             if claim.held and claim.visit[0] < end and start < claim.visit[1]
         )
 
-    def _assignments(self, leader: Calendar, start: Minute, day: int) -> Iterator[tuple[Placed, ...]]:
-        """Every way to serve the start with this leader, the best first; no resource is used twice."""
-        options = [
-            sorted(
-                (calendar for calendar in one if start in calendar.free),
-                key=lambda calendar: (calendar.resource.approval, calendar.load[day]),
-            )
-            for one in self._others
-        ]
-        # The requirement with the fewest candidates is served first.
-        order = sorted(range(len(options)), key=lambda number: len(options[number]))
-        chosen: dict[int, Calendar] = {}
+    # -- one start ---------------------------------------------------------------------------------------------
 
-        def serve(depth: int) -> Iterator[tuple[Placed, ...]]:
-            if depth == len(order):
-                others = [chosen[number] for number in range(len(options))]
-                yield tuple((calendar, calendar.visit.claim(start)) for calendar in (leader, *others))
-                return
-            number = order[depth]
-            for calendar in options[number]:
-                used = {leader.resource.id, *(other.resource.id for other in chosen.values())}
-                if calendar.resource.id not in used:
-                    chosen[number] = calendar
-                    yield from serve(depth + 1)
-                    del chosen[number]
+    def _at(self, start: Minute, fits: bool) -> Found | None:
+        leaders, others = self._order(self._asked.day(start))
+        free = [leader for leader in leaders if start in leader.starts] if fits else []
+        assignments: list[list[tuple[Placed, ...]]] = []
+        if others and free:
+            options = [[calendar for calendar in one if start in calendar.starts] for one in others]
+            # More than so many of one leader never make it into an offer.
+            most = max(1, MAX_CANDIDATES - len(free) + 1)
+            served = [(leader, made) for leader in free if (made := _assign(leader, options, start, most))]
+            free = [leader for leader, _ in served]
+            assignments = [made for _, made in served]
+        else:
+            assignments = [[((leader, leader.claim(start)),)] for leader in free]
+        if self._open:
+            return self._with_open(start, leaders, free, assignments)
+        if not free:
+            return None
+        return Found(
+            start,
+            tuple(_in_turn(assignments)),
+            tuple([leader.resource.id for leader in free]),
+            self._wanted.capacity * len(free),
+            self._wanted.capacity,
+        )
 
-        return serve(0)
+    def _with_open(
+        self,
+        start: Minute,
+        leaders: list[Calendar],
+        free: list[Calendar],
+        assignments: list[list[tuple[Placed, ...]]],
+    ) -> Found | None:
+        """A start of a class: those that have begun to fill come first, the fullest before others."""
+        slots = ((leader.resource.id, self._open.get((start, leader.resource.id))) for leader in leaders)
+        opened = sorted(((slot[0], identity, slot[1]) for identity, slot in slots if slot), key=lambda one: one[0])
+        if not opened and not free:
+            return None
+        candidates = [*(placed for _, _, placed in opened), *_in_turn(assignments)]
+        return Found(
+            start,
+            tuple(candidates[:MAX_CANDIDATES]),
+            (*(identity for _, identity, _ in opened), *(leader.resource.id for leader in free)),
+            sum(left for left, _, _ in opened) + self._wanted.capacity * len(free),
+            self._wanted.capacity,
+        )
 
-    def _open_slots(
-        self, needed: Sequence[Sequence[Calendar]]
-    ) -> dict[tuple[Minute, UUID], tuple[int, tuple[Placed, ...]]]:
-        """Slots of this class that have seats left, by (start, provider). A slot's own claim hides its start from
-        the bitmaps, so it is offered from its rows: with the resources that it has, as it claims them."""
-        by_slot: dict[UUID, list[tuple[Calendar, Claim]]] = {}
-        seen: set[tuple[UUID, UUID]] = set()
-        for one in needed:
-            for calendar in one:
-                for claim in calendar.claims:
-                    mine = claim.offering_id == self._wanted.offering_id and claim.capacity > 1
-                    if mine and (claim.slot_id, claim.resource_id) not in seen:
-                        seen.add((claim.slot_id, claim.resource_id))
-                        by_slot.setdefault(claim.slot_id, []).append((calendar, claim))
-        leaders = {leader.resource.id for leader in self._leaders}
-        slots: dict[tuple[Minute, UUID], tuple[int, tuple[Placed, ...]]] = {}
-        for rows in by_slot.values():
-            rows.sort(key=lambda row: row[0].resource.id not in leaders)  # the leader first
-            leader, claim = rows[0]
-            left = claim.capacity - claim.reserved
-            start, end = claim.visit
-            inside = self._asked.not_before <= start < self._asked.until
-            blocked = any(calendar.blocks.touches(start, end) for calendar, _ in rows)
-            complete = len(rows) == len(needed) and leader.resource.id in leaders
-            if left > 0 and inside and complete and not blocked:
-                slots[start, leader.resource.id] = (left, tuple((calendar, row.span) for calendar, row in rows))
-        return slots
+    def _full_at(self, start: Minute) -> Found:
+        providers = tuple(leader.resource.id for leader in self._leaders if start in leader.allowed)
+        return Found(start, (), providers, 0, self._wanted.capacity)
+
+    def _order(self, day: int) -> tuple[list[Calendar], list[list[Calendar]]]:
+        """Leaders and others in order of preference on a day: those with the fewest claims first, and rooms or
+        things that nobody has to approve before those that somebody has to."""
+        if (order := self._orders.get(day)) is None:
+            leaders = sorted(self._leaders, key=lambda leader: leader.load[day])
+            others = [sorted(one, key=lambda c: (c.resource.approval, c.load[day])) for one in self._others]
+            order = self._orders[day] = (leaders, others)
+        return order
 
 
-def _again(first: tuple[Placed, ...], rest: Iterator[tuple[Placed, ...]]) -> Iterator[tuple[Placed, ...]]:
-    yield first
-    yield from rest
+def open_slots(
+    wanted: Wanted, asked: Range, leading: Iterable[Calendar], needed: Sequence[Sequence[Calendar]]
+) -> dict[tuple[Minute, UUID], tuple[int, tuple[Placed, ...]]]:
+    """Slots of this class that have seats left, by (start, provider): how many, and the resources that they have.
+
+    A slot's own claim hides its start from the bitmaps, so it is offered from its rows, as it claims them.
+    """
+    by_slot: dict[UUID, dict[UUID, tuple[Calendar, Claim]]] = {}
+    for one in needed:
+        for calendar in one:
+            for claim in calendar.claims:
+                if claim.offering_id == wanted.offering_id and claim.capacity > 1:
+                    by_slot.setdefault(claim.slot_id, {})[claim.resource_id] = (calendar, claim)
+    leaders = {leader.resource.id for leader in leading}
+    slots: dict[tuple[Minute, UUID], tuple[int, tuple[Placed, ...]]] = {}
+    for by_resource in by_slot.values():
+        rows = sorted(by_resource.values(), key=lambda row: row[0].resource.id not in leaders)  # the leader first
+        leader, claim = rows[0]
+        left = claim.capacity - claim.reserved
+        start, end = claim.visit
+        inside = asked.not_before <= start < asked.until
+        complete = len(rows) == len(needed) and leader.resource.id in leaders
+        blocked = any(calendar.blocks.touches(start, end) for calendar, _ in rows)
+        if left > 0 and inside and complete and not blocked:
+            slots[start, leader.resource.id] = (left, tuple((calendar, row.span) for calendar, row in rows))
+    return slots
 
 
-def _in_turn(sources: list[Iterator[tuple[Placed, ...]]]) -> Iterator[tuple[Placed, ...]]:
-    """One of each in turn, at most `MAX_CANDIDATES` of all."""
+def _assign(leader: Calendar, options: list[list[Calendar]], start: Minute, most: int) -> list[tuple[Placed, ...]]:
+    """Up to `most` ways to serve the start with this leader, the best first; no resource is used twice."""
+    # The requirement with the fewest candidates is served first.
+    order = sorted(range(len(options)), key=lambda number: len(options[number]))
+    chosen: list[Calendar] = [leader] * len(options)
+    made: list[tuple[Placed, ...]] = []
 
-    def endless() -> Iterator[tuple[Placed, ...]]:
-        alive = sources
-        while alive:
-            still = []
-            for source in alive:
-                if (assignment := next(source, None)) is not None:
-                    yield assignment
-                    still.append(source)
-            alive = still
+    def serve(depth: int, used: frozenset[UUID]) -> None:
+        if depth == len(order):
+            made.append(tuple((calendar, calendar.claim(start)) for calendar in (leader, *chosen)))
+            return
+        for calendar in options[order[depth]]:
+            if calendar.resource.id not in used:
+                chosen[order[depth]] = calendar
+                serve(depth + 1, used | {calendar.resource.id})
+                if len(made) == most:
+                    return
 
-    return islice(endless(), MAX_CANDIDATES)
+    serve(0, frozenset((leader.resource.id,)))
+    return made
+
+
+def _in_turn(sources: list[list[tuple[Placed, ...]]]) -> list[tuple[Placed, ...]]:
+    """The first of each, then the second of each, and so on; at most `MAX_CANDIDATES`."""
+    taken = [source[0] for source in sources[:MAX_CANDIDATES]]
+    if len(taken) == MAX_CANDIDATES:
+        return taken
+    depth = 1
+    while len(taken) < MAX_CANDIDATES and any(len(source) > depth for source in sources):
+        taken.extend(source[depth] for source in sources if len(source) > depth)
+        depth += 1
+    return taken[:MAX_CANDIDATES]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from availability import catalogue, repository
 from availability.domain import named
@@ -85,17 +86,10 @@ class Slots:
         provider = _provider(resources, query.provider)
         degraded = await repository.degraded(tx)
         wanted = _wanted(offering, resources, {provider} if provider else None)
-        shown: Sequence[Found] = ()
+        slots: list[dict[str, Any]] = []
         if not asked.empty:
             search = Search(wanted, asked, await self._calendars(tx, wanted, asked, clinic))
-            shown = search.found()
-            if query.full:
-                shown = sorted([*shown, *search.full(shown)], key=lambda found: found.start)
-            if query.after is not None:
-                past = floor_minute(query.after)
-                shown = [found for found in shown if found.start > past]
-            shown = shown[: query.limit]
-        desk = self._desk(offering, tz, provider_chosen=provider is not None, full=query.full)
+            slots = _shown(search, query, self._desk(offering, tz, provider_chosen=provider is not None))
         return {
             "time_zone": tz.key,
             "generated_at": rfc3339(now),
@@ -105,12 +99,12 @@ class Slots:
                 if leader.id in degraded
             ],
             "resume": resume,
-            "slots": [desk.slot(found) for found in shown],
+            "slots": slots,
         }
 
-    def _desk(self, offering: Row, tz: Any, *, provider_chosen: bool, full: bool = False) -> Desk:
+    def _desk(self, offering: Row, tz: ZoneInfo, *, provider_chosen: bool) -> Desk:
         expires = int(time.time()) + self._offer_seconds
-        return Desk(offering, self._signer, expires, tz, provider_chosen, full)
+        return Desk(offering, self._signer, expires, tz, provider_chosen=provider_chosen)
 
     async def _calendars(
         self, tx: Transaction, wanted: Wanted, asked: Range, clinic: TenantChanged
@@ -226,10 +220,24 @@ class Slots:
         return [desk.slot(found) for found in chosen.values()]
 
 
+def _shown(search: Search, query: Query, desk: Desk) -> list[dict[str, Any]]:
+    """The found starts that the query asks for, as slots."""
+    found: Sequence[Found] = search.found()
+    if query.full:
+        found = sorted([*found, *search.full(found)], key=lambda one: one.start)
+    if query.after is not None:
+        past = floor_minute(query.after)
+        found = [one for one in found if one.start > past]
+    found = found[: query.limit]
+    if query.full:
+        return [desk.slot(one) | {"capacity": one.capacity, "held": search.held(one.start)} for one in found]
+    return [desk.slot(one) for one in found]
+
+
 # -- translating rows and texts ------------------------------------------------------------------------------------
 
 
-def zone_of(field: str, name: str) -> Any:
+def zone_of(field: str, name: str) -> ZoneInfo:
     """The zone; `ValidationFailed` names the field."""
     try:
         return zone(name)
@@ -246,7 +254,7 @@ def _date(field: str, value: str) -> date:
     raise ValidationFailed.of(field, 'is not a date such as "2026-12-01"')
 
 
-def _range(query: Query, offering: Row, tz: Any, clinic_zone: str, now: datetime) -> Range:
+def _range(query: Query, offering: Row, tz: ZoneInfo, clinic_zone: str, now: datetime) -> Range:
     today = now.astimezone(tz).date()
     first = _date("from", query.first) if query.first is not None else today
     if query.last is not None:
@@ -260,7 +268,7 @@ def _range(query: Query, offering: Row, tz: Any, clinic_zone: str, now: datetime
     return _within(offering, tz, first, last, clinic_zone, now)
 
 
-def _within(offering: Row, tz: Any, first: date, last: date, clinic_zone: str, now: datetime) -> Range:
+def _within(offering: Row, tz: ZoneInfo, first: date, last: date, clinic_zone: str, now: datetime) -> Range:
     """The dates, narrowed to what the offering's notice and window allow. The window ends with the clinic's day."""
     not_before = ceil_minute(now + timedelta(minutes=offering["min_notice_minutes"]))
     home = zone(clinic_zone)
