@@ -5,9 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
+from fastapi import Request
 from joserfc import jwt
 from joserfc.jwk import KeySet
+from pydantic import ValidationError
+from sqlalchemy import text
 
+from identity.endpoints.accounts import client_address
+from identity.repository import sessions as session_rows
 from identity.settings import IdentitySettings
 from servicekit.service import Service
 
@@ -208,8 +214,6 @@ async def test_my_account_is_changed_by_merge_patch_and_if_match(
 
 
 async def test_no_password_or_token_is_stored_legibly(service: Service, new_user: Callable[..., Any]) -> None:
-    from sqlalchemy import text
-
     user = await new_user()
     async with service.database.transaction() as tx:
         stored = (
@@ -221,8 +225,68 @@ async def test_no_password_or_token_is_stored_legibly(service: Service, new_user
 
 
 def test_an_option_that_is_not_built_is_refused(service_environment: Callable[..., dict[str, Any]]) -> None:
-    import pytest
-    from pydantic import ValidationError
-
     with pytest.raises(ValidationError, match="verify_email"):
         IdentitySettings(**service_environment("identity", verify_email="on"))
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+async def test_the_row_lock_is_what_lets_one_refresh_through(
+    client: httpx.AsyncClient, new_user: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    user = await new_user()
+    slow = str(session_rows._TAKE).replace("WHERE", "CROSS JOIN (SELECT pg_sleep(0.1)) AS pause WHERE")
+    slow = slow.replace("FOR UPDATE", "FOR UPDATE OF t, s" if guarded else "")
+    monkeypatch.setattr(session_rows, "_TAKE", text(slow))
+    answers = await asyncio.gather(
+        *(client.post("/v1/auth/refresh", json={"refresh_token": user.refresh_token}) for _ in range(3))
+    )
+    through = [answer.status_code for answer in answers].count(200)
+    assert through == 1 if guarded else through > 1
+
+
+async def test_odd_input_is_refused_and_never_an_error_of_ours(
+    client: httpx.AsyncClient, internal: dict[str, str]
+) -> None:
+    for body in ({"email": "a\u0000@b.test", "password": "x"}, {"email": 1, "password": "x"}, [], None, {"email": "x"}):
+        answer = await client.post("/v1/auth/login", json=body)
+        assert answer.status_code == 422, body
+    assert (await client.post("/v1/auth/login", json={"email": "", "password": ""})).status_code == 401
+    for name in ("%00", "x%00y", "a" * 300, "%F0%9F%98%80"):
+        assert (await client.get(f"/internal/tenants/{name}", headers=internal)).status_code == 404
+    assert (await client.get("/v1/clinics/alfa")).status_code == 422
+    assert (await client.post("/v1/auth/refresh", json={})).status_code == 401
+    assert (await client.post("/v1/auth/refresh", json={"refresh_token": "\u0000"})).status_code == 401
+    assert (await client.post("/v1/auth/logout")).status_code == 204
+
+
+async def test_what_is_over_is_forgotten_and_nothing_else(
+    client: httpx.AsyncClient, service: Service, new_user: Callable[..., Any]
+) -> None:
+    from identity.jobs import forget_the_past
+
+    over, living = await new_user(), await new_user()
+    async with service.database.transaction() as tx:
+        await tx.connection.execute(
+            text("""UPDATE refresh_token SET expires_at = now() - interval '1 s'
+                    WHERE session_id IN (SELECT id FROM session WHERE user_id = :id)"""),
+            {"id": over.id},
+        )
+        await tx.connection.execute(
+            text("UPDATE session SET created_at = now() - interval '2 days' WHERE user_id IN (:over, :living)"),
+            {"over": over.id, "living": living.id},
+        )
+    await forget_the_past(service)
+    async with service.database.transaction() as tx:
+        left = (await tx.connection.execute(text("SELECT user_id::text FROM session"))).scalars().all()
+    assert over.id not in left
+    assert living.id in left
+    assert (await client.post("/v1/auth/refresh", json={"refresh_token": living.refresh_token})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "counted_as"),
+    [("203.0.113.7", "203.0.113.7"), ("2001:db8:1:2:3::9", "2001:db8:1:2::/64"), ("junk", "junk")],
+)
+def test_attempts_are_counted_by_address_or_network(address: str, counted_as: str) -> None:
+    headers = [(b"x-forwarded-for", f"198.51.100.1, {address}".encode())]
+    assert client_address(Request({"type": "http", "headers": headers, "client": ("127.0.0.1", 1)})) == counted_as

@@ -1,5 +1,6 @@
 """Clinics and their members."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from events.base import Money
 from events.contracts.booking import BookingCancelled, BookingConfirmed, Visit
 from events.contracts.identity import MemberChanged, TenantChanged
 from identity import handlers
+from identity.repository import clinics as clinic_rows
+from identity.repository import members as member_rows
 from identity.tokens import AccessTokens
 from servicekit.service import Service
 
@@ -318,3 +321,26 @@ async def test_a_clinic_keeps_an_owner(
     assert refused.json()["type"].endswith("/illegal-transition")
     await add(client, clinic, second.email, "owner")
     assert (await give_up()).is_success
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+async def test_two_owners_who_leave_at_once_leave_one_behind(
+    client: httpx.AsyncClient,
+    new_clinic: Callable[..., Any],
+    new_user: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    guarded: bool,
+) -> None:
+    clinic, second = await new_clinic(), await new_user()
+    await add(client, clinic, second.email, "owner")
+    page = (await client.get(f"{clinic.url}/members", headers=second.headers)).json()["data"]
+    monkeypatch.setattr(member_rows, "_OWNERS", text(f"{member_rows._OWNERS} AND pg_sleep(0.1)::text = ''"))
+    if not guarded:
+        monkeypatch.setattr(clinic_rows, "_LOCK", text(str(clinic_rows._LOCK).replace("FOR UPDATE", "")))
+    answers = await asyncio.gather(
+        *(
+            client.delete(f"{clinic.url}/members/{member['id']}", headers=user.headers)
+            for member, user in zip(page, (clinic.owner, second), strict=True)
+        )
+    )
+    assert sorted(answer.status_code for answer in answers) == ([204, 409] if guarded else [204, 204])

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from events import Transaction, new_id
 from events.contracts.identity import MemberChanged, TenantChanged, TenantSettings
 from identity.checks import require_role, require_version, usable_email, usable_phone
-from identity.domain import merge_patch
+from identity.domain import merge_patch, slug_fault
 from identity.errors import IllegalTransition
 from identity.repository import accounts, clinics, members
 from identity.repository.clinics import Clinic
@@ -51,7 +51,7 @@ async def find(tx: Transaction, name: str) -> Clinic:
     try:
         clinic = await clinics.by_id(tx, UUID(name))
     except ValueError:
-        clinic = await clinics.by_slug(tx, name)
+        clinic = None if slug_fault(name) else await clinics.by_slug(tx, name)
     if clinic is None:
         raise NotFound("There is no such clinic.")
     return clinic
@@ -87,12 +87,12 @@ async def close(tx: Transaction, asking: Principal, if_match: str | None) -> Non
     await require_role(tx, asking, OWNERS)
     if not clinic.active:
         return
-    require_version(if_match, clinic.version)
     if ahead := await clinics.visits_ahead(tx):
         raise IllegalTransition(
             f"{ahead} appointments of this clinic lie ahead. Nothing was deleted; cancel them first.",
             appointments_ahead=ahead,
         )
+    require_version(if_match, clinic.version)
     await tx.emit(tenant_changed(await clinics.close(tx, tx.tenant_id)))
 
 

@@ -112,7 +112,7 @@ class Register(BaseModel):
 class Login(BaseModel):
     """Signs in."""
 
-    email: Annotated[str, StringConstraints(max_length=320)]
+    email: Annotated[str, StringConstraints(max_length=320), AfterValidator(_printable)]
     password: Annotated[str, StringConstraints(max_length=1000)]
 
 

@@ -1,5 +1,6 @@
 """`/v1/auth` and `/v1/users/me`."""
 
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -92,9 +93,14 @@ async def change_me(
 
 def client_address(request: Request) -> str:
     """Whose attempts are counted together. The gateway, alone able to reach this service, puts the client's address
-    last into X-Forwarded-For."""
+    last into X-Forwarded-For. Of an IPv6 address the network counts: a household has a whole /64."""
     forwarded = request.headers.get("x-forwarded-for", "").rsplit(",", 1)[-1].strip()
-    return forwarded or (request.client.host if request.client else "")
+    address = forwarded or (request.client.host if request.client else "")
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    return str(ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
 
 
 def _require_origin(service: Service, request: Request, session: str | None) -> None:

@@ -24,9 +24,10 @@ WHERE t.token_hash = :hash FOR UPDATE
 _USE = text("UPDATE refresh_token SET used_at = now() WHERE token_hash = :hash")
 _REVOKE = text("UPDATE session SET revoked_at = now() WHERE id = :id AND revoked_at IS NULL")
 _SESSION_OF = text("SELECT session_id FROM refresh_token WHERE token_hash = :hash")
+_PURGE_TOKENS = text("DELETE FROM refresh_token WHERE expires_at < now()")
 _PURGE = text("""
 DELETE FROM session s WHERE s.created_at < now() - interval '1 day'
-  AND NOT EXISTS (SELECT 1 FROM refresh_token t WHERE t.session_id = s.id AND t.expires_at > now())
+  AND NOT EXISTS (SELECT 1 FROM refresh_token t WHERE t.session_id = s.id)
 """)
 
 
@@ -73,5 +74,6 @@ async def session_of(tx: Transaction, token_hash: bytes) -> UUID | None:
 
 
 async def purge(tx: Transaction) -> None:
-    """Removes sessions whose last token is too old to be used or to be noticed."""
+    """Removes tokens that are too old to be used, and sessions that have none left."""
+    await tx.connection.execute(_PURGE_TOKENS)
     await tx.connection.execute(_PURGE)
