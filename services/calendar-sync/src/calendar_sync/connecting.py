@@ -29,6 +29,15 @@ from servicekit.service import Service
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """Somebody who may wants this calendar of this practitioner connected."""
+
+    provider: ResourceState
+    calendar_id: str
+    asked_by: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class Begun:
     """A consent that waits for its person."""
 
@@ -49,11 +58,23 @@ class ComingBack:
     browser_secret: str | None
 
 
-async def await_provider(service: Service, tenant_id: UUID, named: str) -> ResourceState:
-    """The practitioner with this id or slug, waiting for the copy for up to 2 s: a client may be faster than Kafka.
+async def understand(service: Service, tenant_id: UUID, asking: Principal, named: str, calendar_id: str | None) -> Wish:
+    """What the request asks for, with the copies it needs awaited. Raises 401, 403, `NoSuchProvider`,
+    `NotAPractitioner`, `NotSetUp`, and `Unavailable` when a copy does not come. Call it outside a transaction."""
+    settings = service.get(CalendarSyncSettings)
+    asking.require_role(tenant_id, STAFF)
+    provider = await _await_provider(service, tenant_id, named)
+    require_control(asking, tenant_id, provider)
+    if not settings.google_client_id:
+        raise NotSetUp("google")
+    if calendar_id is None:
+        clinic = await copies.await_copy(service.database, tenant_id, TenantChanged, str(tenant_id))
+        calendar_id = Template(settings.default_calendar_id).substitute(provider=provider.slug, clinic=clinic.slug)
+    return Wish(provider, calendar_id, asking.require_user())
 
-    Raises `NoSuchProvider` or `NotAPractitioner`. Call it outside a transaction.
-    """
+
+async def _await_provider(service: Service, tenant_id: UUID, named: str) -> ResourceState:
+    """The practitioner with this id or slug, waiting for the copy for up to 2 s: a client may be faster than Kafka."""
     deadline = time.monotonic() + copies.WAIT_SECONDS
     while True:
         async with service.database.transaction(tenant_id) as tx:
@@ -68,11 +89,6 @@ async def await_provider(service: Service, tenant_id: UUID, named: str) -> Resou
         await asyncio.sleep(0.02)
 
 
-async def await_clinic(service: Service, tenant_id: UUID) -> TenantChanged:
-    """The clinic, waiting for the copy; `Unavailable` when it does not come."""
-    return await copies.await_copy(service.database, tenant_id, TenantChanged, str(tenant_id))
-
-
 def require_control(asking: Principal, tenant_id: UUID, provider: ResourceState | None) -> None:
     """401, or 403 for everyone but managers and the practitioner whose calendar it is."""
     asking.require_role(tenant_id, STAFF)
@@ -81,28 +97,14 @@ def require_control(asking: Principal, tenant_id: UUID, provider: ResourceState 
         raise Forbidden("A calendar is connected by its practitioner or by a manager of the clinic. Nothing changed.")
 
 
-async def begin(
-    tx: Transaction,
-    service: Service,
-    provider: ResourceState,
-    clinic: TenantChanged,
-    calendar_id: str | None,
-    asking: Principal,
-    browser_secret: str | None = None,
-) -> Begun:
-    """Makes the connection (or takes the one there is) and says where the person consents. A browser that
-    has begun another consent keeps its secret, so that both may come back."""
-    settings = service.get(CalendarSyncSettings)
-    if not settings.google_client_id:
-        raise NotSetUp("google")
-    calendar = calendar_id or Template(settings.default_calendar_id).substitute(
-        provider=provider.slug, clinic=clinic.slug
-    )
-    connection = await connections.begin_connection(tx, new_id(), provider.resource_id, "google", calendar)
+async def begin(tx: Transaction, service: Service, wish: Wish, browser_secret: str | None = None) -> Begun:
+    """Makes the connection (or takes the one there is) and says where the person consents. A browser that has begun
+    another consent keeps its secret, so that both may come back."""
+    connection = await connections.begin_connection(tx, new_id(), wish.provider.resource_id, "google", wish.calendar_id)
     state, fresh, verifier = (secrets.token_urlsafe(48) for _ in range(3))
     browser_secret = browser_secret or fresh
     sealed = service.get(Sealer).seal(verifier, f"consent:{connection.id}")
-    await channels.begin_consent(tx, _hash(state), connection.id, asking.require_user(), _hash(browser_secret), sealed)
+    await channels.begin_consent(tx, _hash(state), connection.id, wish.asked_by, _hash(browser_secret), sealed)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     url = service.get(Google).authorize_url(state=state, challenge=challenge)
     return Begun(connection.id, url, browser_secret)

@@ -7,10 +7,8 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from calendar_sync import connecting, pages, watching
-from calendar_sync.connecting import ComingBack
+from calendar_sync.connecting import ComingBack, Wish
 from calendar_sync.schemas import ConnectionList, ConnectionOut, Initiate, Initiated
-from events.contracts.availability import ResourceState
-from events.contracts.identity import TenantChanged
 from servicekit.edge import Asking, TenantTx, service_of
 from servicekit.idempotency import IdempotentRoute
 from servicekit.service import Service
@@ -24,25 +22,14 @@ CONSENT_SECONDS = 600
 TheService = Annotated[Service, Depends(service_of)]
 
 
-async def named_provider(service: TheService, asking: Asking, clinic: UUID, body: Initiate) -> ResourceState:
-    """The practitioner of the body, awaited before the request's transaction begins; 401, 403, 404 or 422."""
-    asking.require_user()
-    provider = await connecting.await_provider(service, clinic, body.provider_id)
-    connecting.require_control(asking, clinic, provider)
-    return provider
-
-
-async def its_clinic(service: TheService, clinic: UUID) -> TenantChanged:
-    """The clinic of the path."""
-    return await connecting.await_clinic(service, clinic)
+async def asked_for(service: TheService, asking: Asking, clinic: UUID, body: Initiate) -> Wish:
+    """The body with its practitioner, awaited before the request's transaction begins; 401, 403, 404 or 422."""
+    return await connecting.understand(service, clinic, asking, body.provider_id, body.calendar_id)
 
 
 @router.post("/v1/clinics/{clinic}/calendar/sync/initiate", status_code=202)
 async def initiate(
-    body: Initiate,
-    asking: Asking,
-    provider: Annotated[ResourceState, Depends(named_provider)],
-    its: Annotated[TenantChanged, Depends(its_clinic)],
+    wish: Annotated[Wish, Depends(asked_for)],
     tx: TenantTx,
     service: TheService,
     request: Request,
@@ -50,7 +37,7 @@ async def initiate(
 ) -> Initiated:
     """Begins the consent: the person goes to `authorize_url`, once, within 10 minutes, in this browser."""
     known = request.cookies.get(CONSENT_COOKIE)
-    begun = await connecting.begin(tx, service, provider, its, body.calendar_id, asking, known)
+    begun = await connecting.begin(tx, service, wish, known)
     response.set_cookie(
         CONSENT_COOKIE,
         begun.browser_secret,

@@ -41,7 +41,7 @@ SCOPES = (
     "https://www.googleapis.com/auth/calendar.freebusy",
 )
 THREADS = 16
-RETRIES = 2  # within a call; behind them the job comes back
+RETRIES = 1  # within a call, by the library, after up to 2 s; behind them the job comes back
 PAGE = 2500
 # What an event is about is never asked for: only what decides whether it makes busy.
 FIELDS = (
