@@ -1,0 +1,14 @@
+"""Settings: `INSIGHT_…`."""
+
+from pydantic_settings import SettingsConfigDict
+
+from servicekit.settings import ServiceSettings
+
+
+class InsightSettings(ServiceSettings):
+    """What insight is told beyond what every service is."""
+
+    model_config = SettingsConfigDict(env_prefix="INSIGHT_", extra="ignore", populate_by_name=True)
+
+    group: str = "insight-v1"
+    """The Faust app's id and consumer group. A new one reads everything again, and counts nothing twice."""

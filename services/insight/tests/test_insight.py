@@ -1,0 +1,203 @@
+"""Events in, rows right: through Faust on the real Kafka."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from events import Event, Money, new_id
+from events.brokers.kafka import KafkaBroker
+from events.contracts.booking import BookingCancelled, BookingConfirmed, HoldCreated, Visit
+from events.contracts.payment import PaymentSucceeded, RefundIssued
+from events.envelope import Record, seal
+from insight.main import build
+from insight.settings import InsightSettings
+from servicekit.service import Service
+from servicekit.testing import client_of
+
+START, END = datetime(2026, 12, 1, 9, tzinfo=UTC), datetime(2026, 12, 1, 9, 30, tzinfo=UTC)
+Running = Callable[..., Any]
+
+
+class Story:
+    """One booking of a fresh clinic, and what happens to it."""
+
+    def __init__(self) -> None:
+        self.tenant, self.booking, self.payment, self.offering = (uuid.uuid4() for _ in range(4))
+        self.resources = [uuid.uuid4(), uuid.uuid4()]
+        self.visit = Visit(
+            slot_id=new_id(), offering_id=self.offering, provider_id=self.resources[0], resource_ids=self.resources,
+            start=START, end=END, seats=1,
+        )  # fmt: skip
+        self.common: dict[str, Any] = {"tenant_id": self.tenant, "booking_id": self.booking}
+        self.appointment = self.common | {
+            "visit": self.visit, "person_id": new_id(), "contact_id": new_id(), "locale": "pl",
+        }  # fmt: skip
+
+    def held(self) -> Event:
+        return HoldCreated(**self.common, version=1, visit=self.visit, expires_at=START)
+
+    def confirmed(self) -> Event:
+        price = Money(amount=20000, currency="pln")
+        return BookingConfirmed(**self.appointment, version=2, mode="full", price=price, amount_due=price)
+
+    def cancelled(self) -> Event:
+        fee = Money(amount=5000, currency="pln")
+        return BookingCancelled(**self.appointment, version=3, by="patient", fee=fee, was_confirmed=True)
+
+    def paid(self) -> Event:
+        amount = Money(amount=20000, currency="pln")
+        return PaymentSucceeded(**self.common, version=1, payment_id=self.payment, amount=amount)
+
+    def refunded(self) -> Event:
+        amount = Money(amount=15000, currency="pln")
+        return RefundIssued(
+            **self.common, version=2, payment_id=self.payment, refund_id=new_id(), amount=amount,
+            total_refunded=amount, reason="cancelled",
+        )  # fmt: skip
+
+
+def sealed(*events: Event) -> list[Record]:
+    return [seal(event, source="test")[1] for event in events]
+
+
+@pytest.fixture
+async def publish(kafka_bootstrap: str) -> AsyncIterator[Callable[[list[Record]], Awaitable[None]]]:
+    broker = KafkaBroker(kafka_bootstrap, "insight-test")
+
+    async def send(records: list[Record]) -> None:
+        await broker.publish(records, 10)
+
+    yield send
+    await broker.close()
+
+
+@pytest.fixture
+def running(kafka_bootstrap: str, service_environment: Callable[..., dict[str, Any]]) -> Running:
+    """Runs the service; each with the same group goes on where the last one ended."""
+
+    @asynccontextmanager
+    async def run(group: str) -> AsyncIterator[Service]:
+        environment = service_environment("insight", kafka_bootstrap=kafka_bootstrap, group=group)
+        service = build(InsightSettings(**environment))
+        async with service.working():
+            yield service
+        await service.close()
+
+    return run
+
+
+async def rows(service: Service, story: Story) -> dict[str, Any]:
+    async with service.database.transaction(story.tenant) as tx:
+        facts = await tx.connection.execute(text("SELECT type, count FROM daily_fact"))
+        offering = await tx.connection.execute(
+            text("SELECT offering_id, held, confirmed, cancelled FROM daily_offering")
+        )
+        money = await tx.connection.execute(text("SELECT offering_id, currency, charged, refunded FROM daily_money"))
+        busy = await tx.connection.execute(text("SELECT day, resource_id, bookings, busy_seconds FROM daily_resource"))
+        return {
+            "facts": {row.type.split(".")[1]: row.count for row in facts},
+            "offering": {row.offering_id: (row.held, row.confirmed, row.cancelled) for row in offering},
+            "money": {(row.offering_id, row.currency): (row.charged, row.refunded) for row in money},
+            "busy": {(row.day.isoformat(), row.resource_id): (row.bookings, row.busy_seconds) for row in busy},
+        }
+
+
+async def until_facts(service: Service, story: Story, count: int) -> dict[str, Any]:
+    deadline = time.monotonic() + 30
+    while sum((found := await rows(service, story))["facts"].values()) < count:
+        assert time.monotonic() < deadline, found
+        await asyncio.sleep(0.05)
+    return found
+
+
+def expected(story: Story, *, cancelled: bool) -> dict[str, Any]:
+    facts = {"hold_created": 1, "booking_confirmed": 1, "payment_succeeded": 1}
+    return {
+        "facts": facts | ({"booking_cancelled": 1, "refund_issued": 1} if cancelled else {}),
+        "offering": {story.offering: (1, 1, 1 if cancelled else 0)},
+        "money": {(story.offering, "pln"): (20000, 15000 if cancelled else 0)},
+        "busy": {
+            ("2026-12-01", resource): (0, 0) if cancelled else (1, 1800) for resource in story.resources
+        },
+    }  # fmt: skip
+
+
+async def test_events_become_daily_rows_and_duplicates_and_restarts_change_nothing(
+    publish: Callable[[list[Record]], Awaitable[None]], running: Running
+) -> None:
+    story, later = Story(), Story()
+    group = f"insight-{uuid.uuid4().hex[:8]}"
+    # The payment first: its topic may be ahead of the booking's.
+    first = sealed(story.paid(), story.held(), story.confirmed())
+    async with running(group) as service:
+        await publish(first[:1])
+        await until_facts(service, story, 1)
+        await publish(first[1:])
+        assert await until_facts(service, story, 3) == expected(story, cancelled=False)
+        await publish(first)  # the relay sent again what it got no answer for
+        await publish(sealed(story.cancelled(), story.refunded()))
+        assert await until_facts(service, story, 5) == expected(story, cancelled=True)
+        async with client_of(service) as client:
+            answer = await client.get("/health/ready")
+            assert (answer.status_code, answer.json()["checks"]) == (200, {"faust": True, "database": True})
+
+    await publish(sealed(later.held(), later.confirmed(), later.paid()))  # while it is down
+    async with running(group) as service:
+        assert await until_facts(service, later, 3) == expected(later, cancelled=False)
+        assert await rows(service, story) == expected(story, cancelled=True)
+
+    # Kafka forgot the group, and Postgres its positions: everything is read again, nothing counted again.
+    async with service_transaction(service) as tx:
+        await tx.connection.execute(text("DELETE FROM progress"))
+    marker = Story()
+    await publish(sealed(marker.held(), marker.confirmed(), marker.paid()))
+    async with running(f"{group}-again") as service:
+        await until_facts(service, marker, 3)
+        assert await rows(service, story) == expected(story, cancelled=True)
+        assert await rows(service, later) == expected(later, cancelled=False)
+
+
+@asynccontextmanager
+async def service_transaction(service: Service) -> AsyncIterator[Any]:
+    async with service.database.transaction() as tx:
+        yield tx
+    await service.close()
+
+
+async def test_reading_begins_where_postgres_says_whatever_kafka_says(
+    publish: Callable[[list[Record]], Awaitable[None]], running: Running
+) -> None:
+    story = Story()
+    group = f"insight-{uuid.uuid4().hex[:8]}"
+    async with running(group) as service:
+        await publish(sealed(story.held(), story.confirmed(), story.paid()))
+        await until_facts(service, story, 3)
+        await asyncio.sleep(1.5)  # Kafka has the offsets by now
+    # As if the last transactions had not been committed although Kafka was told that they were.
+    async with service_transaction(service) as tx:
+        await tx.connection.execute(text("DELETE FROM inbox"))
+        await tx.connection.execute(text("UPDATE progress SET next_offset = next_offset - 1"))
+    async with running(group) as service:
+        found = await until_facts(service, story, 4)
+    assert sum(found["facts"].values()) > 3
+
+
+async def test_poison_is_put_aside_and_what_follows_is_counted(
+    publish: Callable[[list[Record]], Awaitable[None]], running: Running
+) -> None:
+    story = Story()
+    good = sealed(story.held(), story.confirmed(), story.paid())
+    poison = [Record(good[0].topic, "poison", b"\xff\x00", ()), Record(good[0].topic, "poison", b"{", good[0].headers)]
+    async with running(f"insight-{uuid.uuid4().hex[:8]}") as service:
+        await publish([poison[0], *good])
+        assert await until_facts(service, story, 3) == expected(story, cancelled=False)
+        async with service.database.transaction() as tx:
+            dead = (await tx.connection.execute(text("SELECT count(*) FROM parked WHERE key = 'poison'"))).scalar_one()
+    assert dead == 1
