@@ -1,6 +1,8 @@
 """Events in, rows right: through Faust on the real Kafka."""
 
 import asyncio
+import os
+import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,6 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import text
 
@@ -19,7 +22,7 @@ from events.envelope import Record, seal
 from insight.main import build
 from insight.settings import InsightSettings
 from servicekit.service import Service
-from servicekit.testing import client_of
+from servicekit.testing import client_of, free_port
 
 START, END = datetime(2026, 12, 1, 9, tzinfo=UTC), datetime(2026, 12, 1, 9, 30, tzinfo=UTC)
 Running = Callable[..., Any]
@@ -201,3 +204,44 @@ async def test_poison_is_put_aside_and_what_follows_is_counted(
         async with service.database.transaction() as tx:
             dead = (await tx.connection.execute(text("SELECT count(*) FROM parked WHERE key = 'poison'"))).scalar_one()
     assert dead == 1
+
+
+async def test_the_process_serves_health_and_ends_in_order(
+    kafka_bootstrap: str, service_environment: Callable[..., dict[str, Any]]
+) -> None:
+    given = service_environment("insight")
+    port = free_port()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "KAFKA_BOOTSTRAP": kafka_bootstrap,
+        "HOLDFAST_KEYS": str(given["keys_path"]),
+        "INSIGHT_DATABASE_URL": given["database_url"],
+        "INSIGHT_PORT": str(port),
+        "INSIGHT_GROUP": f"insight-{uuid.uuid4().hex[:8]}",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "insight", "all", env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            assert await until_ready(client, process)
+            assert (await client.get("/health/live")).status_code == 200
+            assert "holdfast_events_handled_total" in (await client.get("/metrics")).text
+        process.terminate()
+        _, log = await asyncio.wait_for(process.communicate(), 15)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode == 0, log.decode()[-3000:]
+
+
+async def until_ready(client: httpx.AsyncClient, process: asyncio.subprocess.Process) -> bool:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.returncode is None:
+        try:
+            if (await client.get("/health/ready")).status_code == 200:
+                return True
+        except httpx.TransportError:
+            pass
+        await asyncio.sleep(0.1)
+    return False

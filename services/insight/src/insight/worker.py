@@ -122,7 +122,8 @@ def _pairs(headers: Any) -> list[tuple[str, bytes]]:
 
 
 def build_app(settings: InsightSettings, take: Callable[[Any], Awaitable[None]], positions: Positions) -> faust.App:
-    """The app with an agent a fact topic; measured settings, see docs/decisions."""
+    """The app with an agent a fact topic. One replica, one event at a time in each agent: with more, Faust commits
+    past what is unfinished."""
     app = faust.App(
         settings.group,
         broker=f"kafka://{settings.kafka_bootstrap.replace(',', ';kafka://')}",
@@ -164,10 +165,18 @@ def _table_manager(positions: Positions) -> type[TableManager]:
         """Nothing may be fetched between the end of a recovery and the seek: the stock one loses what is."""
 
         async def on_recovery_completed(self, generation_id: int = 0) -> None:
+            self._hold_still()
+            await super().on_recovery_completed(generation_id)
+
+        async def _resume_streams(self, generation_id: int = 0) -> None:
+            # What happens instead while there is no table to recover.
+            self._hold_still()
+            await super()._resume_streams(generation_id)
+
+        def _hold_still(self) -> None:
             consumer = self.app.consumer
             consumer.stop_flow()
             setattr(consumer, "perform_seek", _seek_to(consumer, positions))  # noqa: B010  (a method of theirs)
-            await super().on_recovery_completed(generation_id)
 
     class SafeTableManager(TableManager):
         @property
@@ -185,7 +194,6 @@ def _seek_to(consumer: Any, positions: Positions) -> Callable[[], Awaitable[None
     async def perform_seek() -> None:
         await seek_to_committed(consumer)
         assigned = consumer.assignment()
-        print("SEEK", assigned, await positions(), consumer._read_offset, flush=True)
         for (topic, partition), offset in (await positions()).items():
             if TP(topic, partition) in assigned:
                 await consumer.seek(TP(topic, partition), offset)
