@@ -143,8 +143,10 @@ async def test_a_clinic_is_changed_by_merge_patch(
         refused = await client.patch(clinic.url, json=patch, headers=mine)
         assert refused.status_code == 422, patch
         assert refused.json()["errors"][0]["field"] == next(iter(patch))
+    merging = mine | {"Content-Type": "application/merge-patch+json"}
+    assert (await client.patch(clinic.url, content=b'{"address": "ul. Prosta 1"}', headers=merging)).is_success
     versions = [e["version"] for kind, e in await outbox_of(service, clinic.id) if kind == TenantChanged.TYPE]
-    assert versions == [1, 2, 3]
+    assert versions == [1, 2, 3, 4]
 
 
 async def test_strangers_and_other_owners_change_nothing(

@@ -256,6 +256,11 @@ async def test_seeding_twice_changes_nothing(client: httpx.AsyncClient, internal
     assert card["settings"]["country"] == "PL"
     changed = await client.put(calls[2][0], json=tenant | {"name": "Beta"}, headers=internal)
     assert changed.json()["version"] == 2
+    owner = {"Authorization": f"Bearer {signed_in.json()['access_token']}"}
+    assert (await client.delete(f"/v1/clinics/{tenant_id}", headers=owner)).status_code == 204
+    again = await client.put(calls[2][0], json=tenant | {"name": "Beta"}, headers=internal)
+    assert again.json()["version"] == 4
+    assert (await client.get(f"/v1/clinics/{tenant_id}")).status_code == 200
     orphan = await client.put(calls[2][0], json=tenant | {"owner_id": str(uuid.uuid4())}, headers=internal)
     assert orphan.json()["errors"][0]["field"] == "owner_id"
 

@@ -21,6 +21,10 @@ from events.contracts.booking import BookingConfirmed, Visit
 from events.contracts.identity import TenantChanged
 from events.envelope import seal
 from events.topics import IDENTITY
+from servicekit import keys
+from servicekit.auth import HttpClient, TokenVerifier, service_authorization
+from servicekit.people import People
+from servicekit.signing import Signer
 from servicekit.testing import free_port
 
 from .conftest import PASSWORD, clinic_body, fresh_email
@@ -63,6 +67,30 @@ async def eventually(holds: Callable[[], Any], seconds: float = 15) -> None:
     async with asyncio.timeout(seconds):
         while not await holds():
             await asyncio.sleep(0.05)
+
+
+async def test_other_services_verify_tokens_and_read_contacts(running: httpx.AsyncClient, keys_path: Path) -> None:
+    body = {"email": fresh_email(), "password": PASSWORD, "name": "Anna Nowak"}
+    document = (await running.post("/v1/auth/register", json=body)).json()
+    headers = {"Authorization": f"Bearer {document['access_token']}"}
+    clinic = (await running.post("/v1/clinics", json=clinic_body(), headers=headers)).json()
+    base, http = str(running.base_url), HttpClient()
+    signer = Signer(keys.load(keys_path).of("services"), "services")
+    try:
+        person = await TokenVerifier(f"{base}/v1/auth/jwks.json", http).principal(clinic["access_token"])
+        assert str(person.user_id) == document["user"]["id"]
+        assert person.roles == {uuid.UUID(clinic["id"]): "owner"}
+        assert (person.verified, person.operator) == (True, False)
+        answer = await running.post(
+            f"/internal/tenants/{clinic['id']}/customers",
+            json={"customer": {"name": "Jan", "email": body["email"]}, "user_token": clinic["access_token"]},
+            headers=service_authorization(signer, "gateway"),
+        )
+        people = People(base, http, signer, "notification")
+        contact = await people.contact(uuid.UUID(clinic["id"]), uuid.UUID(answer.json()["contact_id"]))
+        assert (contact.name, contact.locale) == ("Jan", "pl")
+    finally:
+        await http.close()
 
 
 async def test_what_identity_says_arrives_and_what_booking_says_counts(

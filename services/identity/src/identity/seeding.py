@@ -49,7 +49,7 @@ async def put_user(service: Service, user_id: UUID, body: SeedUser) -> Account:
 
 
 async def put_tenant(tx: Transaction, body: SeedTenant, *, allow_test: bool) -> Clinic:
-    """Makes or changes the transaction's clinic and sees that the owner owns it."""
+    """Makes, changes or opens again the transaction's clinic and sees that the owner owns it."""
     if await accounts.by_id(tx, body.owner_id) is None:
         raise ValidationFailed.of("owner_id", "is no account")
     clinic = await clinic_rows.lock(tx, tx.tenant_id)
@@ -61,7 +61,7 @@ async def put_tenant(tx: Transaction, body: SeedTenant, *, allow_test: bool) -> 
     else:
         present = {name: getattr(clinic, name) for name in ClinicContent.model_fields}
         values = clinics.usable(ClinicContent.model_validate(present | given), allow_test=allow_test)
-        if values != clinics.usable(ClinicContent.model_validate(present), allow_test=allow_test):
+        if not clinic.active or values != clinics.usable(ClinicContent.model_validate(present), allow_test=allow_test):
             clinic = await clinics.store(tx, values)
     if await members.of_user(tx, body.owner_id) is None:
         member_id = new_id()

@@ -63,25 +63,12 @@ async def register(service: Service, body: Register) -> Granted:
 
 
 async def open_account(service: Service, tx: Transaction, values: dict[str, object]) -> Account:
-    """Stores the account and tells of it; a verified address takes up the invitations that it got."""
+    """Stores the account, tells of it, and takes up the invitations that it got; `EmailTaken`."""
     account = await accounts.insert(tx, values)
     if account is None:
         raise EmailTaken
     await tx.emit(UserRegistered(tenant_id=NO_TENANT, version=account.version, user_id=account.id))
-    if account.email_verified:
-        hashes = service.get(PeopleKeys).address_hashes(None, "invitation", folded(account.email))
-        for accepted in await accounts.accept_invitations(tx, account.id, hashes):
-            await tx.emit(
-                MemberChanged.model_validate(
-                    {
-                        "tenant_id": accepted.tenant_id,
-                        "version": accepted.version,
-                        "member_id": accepted.id,
-                        "user_id": account.id,
-                        "role": accepted.role,
-                    }
-                )
-            )
+    await _take_up_invitations(service, tx, account)
     return account
 
 
@@ -100,6 +87,7 @@ async def login(service: Service, body: Login, client: str) -> Granted:
         raise InvalidCredentials
     async with service.database.transaction() as tx:
         await accounts.take_attempt_back(tx, scope)
+        await _take_up_invitations(service, tx, account)
         return await _begin(service, tx, account)
 
 
@@ -129,6 +117,26 @@ async def logout(service: Service, refresh_token: str | None, session_id: UUID |
         for ended in ending - {None}:
             assert ended is not None
             await sessions.revoke(tx, ended)
+
+
+async def _take_up_invitations(service: Service, tx: Transaction, account: Account) -> None:
+    """A verified address becomes a member wherever it was invited. Looked for at each login too: an invitation may
+    be written in the moment that its address registers."""
+    if not account.email_verified:
+        return
+    hashes = service.get(PeopleKeys).address_hashes(None, "invitation", folded(account.email))
+    for accepted in await accounts.accept_invitations(tx, account.id, hashes):
+        await tx.emit(
+            MemberChanged.model_validate(
+                {
+                    "tenant_id": accepted.tenant_id,
+                    "version": accepted.version,
+                    "member_id": accepted.id,
+                    "user_id": account.id,
+                    "role": accepted.role,
+                }
+            )
+        )
 
 
 async def _begin(service: Service, tx: Transaction, account: Account) -> Granted:

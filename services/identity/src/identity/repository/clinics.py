@@ -23,7 +23,7 @@ ON CONFLICT DO NOTHING RETURNING {_COLUMNS}
 _UPDATE = text(f"""
 UPDATE clinic SET slug = :slug, name = :name, time_zone = :time_zone, currency = :currency, locales = :locales,
   email = :email, phone = :phone, address = :address, settings = cast(:settings AS jsonb),
-  metadata = cast(:metadata AS jsonb), version = version + 1, updated_at = now()
+  metadata = cast(:metadata AS jsonb), active = true, version = version + 1, updated_at = now()
 WHERE id = :id RETURNING {_COLUMNS}
 """)
 _CLOSE = text(f"""
@@ -78,7 +78,7 @@ async def insert(tx: Transaction, clinic_id: UUID, values: dict[str, Any]) -> Cl
 
 
 async def update(tx: Transaction, clinic_id: UUID, values: dict[str, Any]) -> Clinic:
-    """Stores the whole content; `SlugTaken` as for a new one."""
+    """Stores the whole content of a clinic that is (or is again) open; `SlugTaken` as for a new one."""
     try:
         return Clinic(*(await tx.connection.execute(_UPDATE, _parameters(clinic_id, values))).one())
     except IntegrityError as error:
