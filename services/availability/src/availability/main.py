@@ -1,5 +1,7 @@
 """The composition root."""
 
+import gc
+
 from availability import handlers, jobs  # noqa: F401  (registered by being imported)
 from availability.endpoints import internal, router
 from availability.live import Ends, KafkaEnds, LiveCursor
@@ -19,4 +21,7 @@ def build(
     service.provide(cursor)
     service.provide(Slots(service.database, cursor, service.signer("offers"), settings.offer_seconds))
     service.background(cursor.run)
+    # What is loaded now stays: without this the collector walks through all of it while a search makes its slots.
+    gc.collect()
+    gc.freeze()
     return service

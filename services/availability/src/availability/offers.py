@@ -12,6 +12,7 @@ from scheduling.zones import to_local
 from servicekit.capabilities import Offer, OfferedResource
 from servicekit.signing import Signer
 
+_TIMES = tuple(f"T{minute // 60:02}:{minute % 60:02}:00" for minute in range(DAY))
 KINDS = {"practitioner": "p", "room": "r", "equipment": "e", "virtual": "v"}
 
 
@@ -41,7 +42,7 @@ class Clock:
         day, rest = divmod(minute, DAY)
         if (text := self._dates.get(day)) is None:
             text = self._dates[day] = utc(day * DAY).date().isoformat()
-        return f"{text}T{rest // 60:02}:{rest % 60:02}:00"
+        return text + _TIMES[rest]
 
 
 def _offset(local: datetime) -> tuple[int, str, str]:

@@ -363,6 +363,10 @@ def open_slots(
 
 def _assign(leader: Calendar, options: list[list[Calendar]], start: Minute, most: int) -> list[tuple[Placed, ...]]:
     """Up to `most` ways to serve the start with this leader, the best first; no resource is used twice."""
+    if len(options) == 1:  # the usual case, without the search
+        own = (leader, leader.claim(start))
+        fitting = [calendar for calendar in options[0] if calendar.resource.id != leader.resource.id]
+        return [(own, (calendar, calendar.claim(start))) for calendar in fitting[:most]]
     # The requirement with the fewest candidates is served first.
     order = sorted(range(len(options)), key=lambda number: len(options[number]))
     chosen: list[Calendar] = [leader] * len(options)
