@@ -38,8 +38,8 @@ async def test_a_confirmed_appointment_is_one_event_that_says_who_comes_when(cli
     [event] = await shown(clinic, 1)
     assert event["id"] == event_id(clinic.tenant_id, booking_id, clinic.calendar)
     assert event["summary"] == "Check-up: Jan Nowak"
-    for text in ("Jan Nowak", "jan@example.test", "+48123456789", str(booking_id)):
-        assert text in event["description"]
+    for said in ("Jan Nowak", "jan@example.test", "+48123456789", str(booking_id)):
+        assert said in event["description"]
     assert event["start"]["timeZone"] == "Europe/Warsaw"
     assert event["extendedProperties"]["private"]["booking_id"] == str(booking_id)
     assert event["extendedProperties"]["private"]["tenant"] == str(clinic.tenant_id)

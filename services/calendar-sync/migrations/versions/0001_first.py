@@ -27,6 +27,7 @@ CONNECTION = """CREATE TABLE connection (
   failures int NOT NULL DEFAULT 0,
   lease uuid,                              -- the reader that has it, until lease_until
   lease_until timestamptz,
+  lease_of int,                            -- the reader's replica
   watch_due_at timestamptz,                -- when the next channel is opened
   watch_failures int NOT NULL DEFAULT 0,
   created_at timestamptz NOT NULL DEFAULT now(),
@@ -89,6 +90,7 @@ CALENDAR_EVENT = """CREATE TABLE calendar_event (
   last_error text,
   lease uuid,
   lease_until timestamptz,
+  lease_of int,
   PRIMARY KEY (booking_id, connection_id))"""
 
 INDEXES = (
@@ -112,7 +114,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DUE_WATCHES = """CREATE FUNCTION due_watches(p_limit int) RETURNS TABLE (tenant_id uuid, id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
   SELECT c.tenant_id, c.id FROM connection c
-  WHERE c.watch_due_at <= clock_timestamp() ORDER BY c.watch_due_at LIMIT p_limit $$"""
+  WHERE c.watch_due_at <= clock_timestamp() AND c.status IN ('active', 'degraded')
+  ORDER BY c.watch_due_at LIMIT p_limit $$"""
 
 DUE_CLOSINGS = """CREATE FUNCTION due_closings(p_limit int) RETURNS TABLE (tenant_id uuid, id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -134,6 +137,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 STATE_OWNER = """CREATE FUNCTION state_owner(p_state_hash bytea) RETURNS TABLE (tenant_id uuid, id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
   SELECT s.tenant_id, s.connection_id FROM oauth_state s WHERE s.state_hash = p_state_hash $$"""
+
+# A replica that was killed in the middle takes up its work again as soon as it is back.
+RELEASE_LEASES = """CREATE FUNCTION release_leases(p_replica int) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+  UPDATE connection SET lease = NULL, lease_until = NULL, due_at = clock_timestamp()
+    WHERE lease IS NOT NULL AND lease_of = p_replica;
+  UPDATE calendar_event SET lease = NULL, lease_until = NULL, due_at = clock_timestamp()
+    WHERE lease IS NOT NULL AND lease_of = p_replica $$"""
 
 # Appointments over for a quarter of a year are nobody's to write any more.
 SWEEP = """CREATE FUNCTION sweep() RETURNS void
@@ -162,4 +173,5 @@ def upgrade() -> None:
     define("due_writes(int)", DUE_WRITES)
     define("channel_owner(uuid)", CHANNEL_OWNER)
     define("state_owner(bytea)", STATE_OWNER)
+    define("release_leases(int)", RELEASE_LEASES)
     define("sweep()", SWEEP)

@@ -17,6 +17,12 @@ BOOKING_MARK, TENANT_MARK, VERSION_MARK = "booking_id", "tenant", "booking_versi
 NEVER_BUSY = {"workingLocation", "birthday"}
 
 
+class NotUnderstood(Exception):
+    """An external event is not in the shape that its provider documents: what it means for its owner is unknown."""
+
+    reason = "not_understood"
+
+
 @dataclass(frozen=True, slots=True)
 class BusyTime:
     """One external event that makes its calendar's owner busy."""
@@ -95,14 +101,20 @@ def busy_time(
     event: Mapping[str, Any], *, tenant_id: UUID, calendar_id: str, time_zone: str, now: datetime
 ) -> BusyTime | None:
     """The time the event makes its owner busy; None when it does not: cancelled, free, declined, our own, without
-    a length, or out of the horizon. All-day events are busy from midnight to midnight in the calendar's zone."""
+    a length, or out of the horizon. All-day events are busy from midnight to midnight in the calendar's zone.
+
+    Raises `NotUnderstood`.
+    """
     if event.get("status") == "cancelled" or event.get("transparency") == "transparent":
         return None
     if event.get("eventType") in NEVER_BUSY or is_own(event, tenant_id, calendar_id):
         return None
     if any(a.get("self") and a.get("responseStatus") == "declined" for a in event.get("attendees", ())):
         return None
-    start, end = _instant(event["start"], time_zone), _instant(event["end"], time_zone)
+    try:
+        start, end = _instant(event["start"], time_zone), _instant(event["end"], time_zone)
+    except (KeyError, ValueError) as error:  # a missing field, a malformed time, an unknown zone
+        raise NotUnderstood(repr(error)) from error
     begins, ends = horizon(now)
     if start >= end or end <= begins or start >= ends:
         return None

@@ -17,6 +17,22 @@ T = TypeVar("T")
 AT_ONCE = 8
 
 
+class FormerWork:
+    """What this replica had in hand when it was killed is taken up once, before anything else is begun."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._released = False
+
+    async def take_up(self, service: Service) -> None:
+        """Releases the leases of the replica's former process."""
+        async with self._lock:
+            if not self._released:
+                async with service.database.transaction() as tx:
+                    await rows.release_leases(tx, service.settings.replica)
+                self._released = True
+
+
 @every(1.0)
 async def read_calendars(service: Service) -> None:
     """Reads every calendar that a notice, a poll or a failed try made due."""
@@ -56,6 +72,7 @@ async def _work_off(
 ) -> None:
     """Does what is due, a few at once, until nothing is. What becomes due meanwhile is begun as soon as there is
     room, so that a provider that hangs on one calendar does not keep the others waiting."""
+    await service.get(FormerWork).take_up(service)
     running: dict[tuple[UUID, T], asyncio.Task[bool]] = {}
     failed: list[BaseException] = []
     while True:

@@ -17,5 +17,6 @@ def build(settings: CalendarSyncSettings | None = None, broker: Broker | None = 
     service = Service("calendar_sync", settings, routers=(endpoints.router,), broker=broker)
     service.provide(settings)
     service.provide(Sealer(service.keys.of("answers")))
+    service.provide(jobs.FormerWork())
     service.provide(Google(settings, lambda: service.http.session))
     return service

@@ -3,11 +3,12 @@
 Nothing is forgotten because it could not be read: what a calendar last said stays busy until a read says otherwise.
 """
 
+import random
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from calendar_sync import grants
-from calendar_sync.domain import RELISTED_AFTER, Changes, Listing, backoff, changes
+from calendar_sync.domain import RELISTED_AFTER, Changes, Listing, NotUnderstood, backoff, changes
 from calendar_sync.model import Connection, Status
 from calendar_sync.providers import AccessRevoked, CalendarFailure, Grant, SyncTokenGone, Unreachable
 from calendar_sync.providers.google import Google
@@ -26,22 +27,23 @@ UNREACHABLE_PAUSE = 60.0
 
 async def read(service: Service, tenant_id: UUID, connection_id: UUID) -> bool:
     """Reads the calendar and stores what changed, or that it could not be read. False: somebody else reads it."""
-    poll = service.get(CalendarSyncSettings).poll_seconds
+    settings = service.get(CalendarSyncSettings)
+    poll = settings.poll_seconds * random.uniform(0.9, 1.1)  # not all calendars at once, for ever
     async with service.database.transaction(tenant_id) as tx:
-        connection = await connections.claim_read(tx, connection_id, poll)
+        connection = await connections.claim_read(tx, connection_id, replica=settings.replica, poll_seconds=poll)
     if connection is None:
         return False
     grant = grants.unseal(service, connection)
     now = datetime.now(UTC)
     try:
         listing = await _list(service.get(Google), grant, connection, now)
-    except CalendarFailure as failure:
+        async with service.database.transaction(tenant_id) as tx:
+            await _store(tx, connection, listing, now)
+            await grants.keep_renewed(tx, service, grant, connection_id)
+    except (CalendarFailure, NotUnderstood) as failure:
         async with service.database.transaction(tenant_id) as tx:
             await _store_failure(tx, connection, failure, now)
-        return True
-    async with service.database.transaction(tenant_id) as tx:
-        await _store(tx, connection, listing, now)
-        await grants.keep_renewed(tx, service, grant, connection_id)
+            await grants.keep_renewed(tx, service, grant, connection_id)
     return True
 
 
@@ -63,7 +65,8 @@ async def _store(tx: Transaction, claimed: Connection, listing: Listing, now: da
     connection = await connections.lock_connection(tx, claimed.id)
     if connection is None or connection.lease != claimed.lease:
         return  # deleted, or read by somebody else meanwhile
-    known = await connections.mirrored(tx, connection.id)
+    nothing_new = not (listing.full or listing.events)
+    known = {} if nothing_new else await connections.mirrored(tx, connection.id)
     found = changes(known, listing, tenant_id=connection.tenant_id, calendar_id=connection.calendar_id, now=now)
     recovered = connection.degraded_since is not None
     version = connection.version + (1 if found or recovered else 0)
@@ -88,15 +91,18 @@ async def _store(tx: Transaction, claimed: Connection, listing: Listing, now: da
 
 async def _activate(tx: Transaction, connection: Connection, now: datetime) -> None:
     """The calendar is in use (again): notices are asked for, and coming appointments are written to it."""
-    await channels.watch_next(tx, connection.id, due=now, failures=0)
-    tx.wake("open_channels")
+    if connection.activated_at is None or connection.status == "revoked":
+        await channels.watch_next(tx, connection.id, due=now, failures=0)
+        tx.wake("open_channels")
     if connection.activated_at is None:
         await appointments.meet(tx, connection.resource_id)
         await appointments.want_all_events(tx, connection.id)
     tx.wake("write_events")
 
 
-async def _store_failure(tx: Transaction, claimed: Connection, failure: CalendarFailure, now: datetime) -> None:
+async def _store_failure(
+    tx: Transaction, claimed: Connection, failure: CalendarFailure | NotUnderstood, now: datetime
+) -> None:
     connection = await connections.lock_connection(tx, claimed.id)
     if connection is None or connection.lease != claimed.lease:
         return
@@ -119,7 +125,7 @@ async def _store_failure(tx: Transaction, claimed: Connection, failure: Calendar
         await tx.emit(_degraded(connection, version, since=since or now, reason=failure.reason, recovered=False))
 
 
-def _consequence(connection: Connection, failure: CalendarFailure) -> tuple[Status, timedelta | None]:
+def _consequence(connection: Connection, failure: CalendarFailure | NotUnderstood) -> tuple[Status, timedelta | None]:
     """What the failure makes of the connection, and when it is read again."""
     failures = connection.failures + 1
     match failure:

@@ -35,7 +35,7 @@ async def write(service: Service, tenant_id: UUID, ids: tuple[UUID, UUID]) -> bo
     """Moves one calendar to the desired state of one appointment. False: somebody else does."""
     booking_id, connection_id = ids
     async with service.database.transaction(tenant_id) as tx:
-        wanted = await appointments.claim_write(tx, booking_id, connection_id)
+        wanted = await appointments.claim_write(tx, booking_id, connection_id, replica=service.settings.replica)
         connection = await connections.get_connection(tx, connection_id)
         offering, provider = await _catalogue(tx, wanted)
     if wanted is None or connection is None or connection.grant_sealed is None:

@@ -40,7 +40,7 @@ SCOPES = (
     "https://www.googleapis.com/auth/calendar.events",
     "https://www.googleapis.com/auth/calendar.freebusy",
 )
-THREADS = 16
+THREADS = 32
 RETRIES = 1  # within a call, by the library, after up to 2 s; behind them the job comes back
 PAGE = 2500
 # What an event is about is never asked for: only what decides whether it makes busy.

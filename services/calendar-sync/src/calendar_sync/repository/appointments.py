@@ -42,7 +42,7 @@ RETURNING 1
 """)
 _DUE_WRITES = text("SELECT tenant_id, booking_id, connection_id FROM due_writes(CAST(:limit AS int))")
 _CLAIM_WRITE = text("""
-UPDATE calendar_event e SET lease = :lease, lease_until = clock_timestamp() + :lasting,
+UPDATE calendar_event e SET lease = :lease, lease_of = :replica, lease_until = clock_timestamp() + :lasting,
   due_at = clock_timestamp() + :lasting
 FROM appointment a
 WHERE a.booking_id = e.booking_id AND (e.booking_id, e.connection_id) =
@@ -115,9 +115,15 @@ async def due_writes(tx: Transaction, limit: int) -> list[tuple[UUID, tuple[UUID
     return [(row.tenant_id, (row.booking_id, row.connection_id)) for row in rows]
 
 
-async def claim_write(tx: Transaction, booking_id: UUID, connection_id: UUID) -> WantedEvent | None:
+async def claim_write(tx: Transaction, booking_id: UUID, connection_id: UUID, *, replica: int) -> WantedEvent | None:
     """Leases the event to one writer, with the desired state as it is now; None when somebody else has it."""
-    parameters = {"booking": booking_id, "connection": connection_id, "lease": uuid4(), "lasting": LEASE}
+    parameters = {
+        "booking": booking_id,
+        "connection": connection_id,
+        "lease": uuid4(),
+        "replica": replica,
+        "lasting": LEASE,
+    }
     rows = await run(tx, _CLAIM_WRITE, **parameters)
     return WantedEvent(**rows[0]._mapping) if rows else None
 

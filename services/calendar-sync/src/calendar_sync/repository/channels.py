@@ -33,7 +33,7 @@ _DROP_CHANNEL = text("DELETE FROM channel WHERE id = :id")
 _CLAIM_WATCH = text(f"""
 UPDATE connection SET watch_due_at = clock_timestamp() + :lasting
 WHERE id = (SELECT id FROM connection WHERE id = :id AND deleted_at IS NULL AND grant_sealed IS NOT NULL
-              AND watch_due_at <= clock_timestamp() FOR UPDATE SKIP LOCKED)
+              AND status IN ('active', 'degraded') AND watch_due_at <= clock_timestamp() FOR UPDATE SKIP LOCKED)
 RETURNING {CONNECTION}
 """)
 _WATCH_NEXT = text(

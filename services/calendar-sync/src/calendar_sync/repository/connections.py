@@ -28,7 +28,7 @@ WHERE deleted_at IS NULL AND (CAST(:resource AS uuid) IS NULL OR resource_id = :
 ORDER BY id LIMIT :limit
 """)
 _CLAIM_READ = text(f"""
-UPDATE connection SET lease = :lease, lease_until = clock_timestamp() + :lasting,
+UPDATE connection SET lease = :lease, lease_of = :replica, lease_until = clock_timestamp() + :lasting,
   due_at = clock_timestamp() + make_interval(secs => :poll)
 WHERE id = (SELECT id FROM connection WHERE id = :id AND deleted_at IS NULL AND grant_sealed IS NOT NULL
               AND (lease_until IS NULL OR lease_until < clock_timestamp()) FOR UPDATE SKIP LOCKED)
@@ -101,10 +101,10 @@ async def list_connections(
     return [Connection(**row._mapping) for row in rows]
 
 
-async def claim_read(tx: Transaction, connection_id: UUID, poll_seconds: float) -> Connection | None:
+async def claim_read(tx: Transaction, connection_id: UUID, *, replica: int, poll_seconds: float) -> Connection | None:
     """Leases the connection to one reader and sets the next poll; None when somebody else has it. A notice that
     comes while it is read makes it due again."""
-    parameters = {"id": connection_id, "lease": uuid4(), "lasting": LEASE, "poll": poll_seconds}
+    parameters = {"id": connection_id, "lease": uuid4(), "replica": replica, "lasting": LEASE, "poll": poll_seconds}
     return connection_of(await run(tx, _CLAIM_READ, **parameters))
 
 
