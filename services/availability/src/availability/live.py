@@ -16,12 +16,13 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from events.topics import AVAILABILITY
+from events.topics import AVAILABILITY, BY_NAME
 
 log = structlog.get_logger(__name__)
 
 REFRESH_SECONDS = 0.2
 PATIENCE_SECONDS = 5.0
+_PARTITIONS = [TopicPartition(AVAILABILITY, number) for number in range(BY_NAME[AVAILABILITY].partitions)]
 
 
 class Ends(Protocol):
@@ -45,14 +46,7 @@ class KafkaEnds:
         """See `Ends`."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             consumer = await self._started()
-            partitions = consumer.partitions_for_topic(AVAILABILITY)
-            if partitions is None:
-                await consumer.topics()  # fetches the metadata anew: the topic may have been made meanwhile
-                partitions = consumer.partitions_for_topic(AVAILABILITY) or set()
-            assigned = [TopicPartition(AVAILABILITY, number) for number in sorted(partitions)]
-            if set(assigned) != consumer.assignment():
-                consumer.assign(assigned)
-            ends = await consumer.end_offsets(assigned) if assigned else {}
+            ends = await consumer.end_offsets(_PARTITIONS)
         return {partition.partition: offset for partition, offset in ends.items()}
 
     async def _started(self) -> AIOKafkaConsumer:
@@ -63,6 +57,9 @@ class KafkaEnds:
             except BaseException:
                 await consumer.stop()
                 raise
+            # Assigned, so that the client keeps the topic's metadata; paused, since nobody reads the messages.
+            consumer.assign(_PARTITIONS)
+            consumer.pause(*_PARTITIONS)
             self._consumer = consumer
         return self._consumer
 
