@@ -13,10 +13,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, LiteralString, TypeVar
 from uuid import UUID, uuid4
 
 import httpx
+import psycopg
 import pytest
 import uvicorn
 from aiohttp import web
@@ -124,6 +125,22 @@ class Identity:
         return jwt.encode(header, claims, self._signing, algorithms=["Ed25519"])
 
 
+class Admin:
+    """A superuser's look into the service's tables, past Row Level Security."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def run(self, statement: LiteralString, *parameters: Any) -> list[Any]:
+        """One statement, in a thread: it may wait for a lock that a task of this loop holds."""
+        return await asyncio.to_thread(self._run, statement, parameters)
+
+    def _run(self, statement: LiteralString, parameters: tuple[Any, ...]) -> list[Any]:
+        with psycopg.connect(self._url, options="-c search_path=calendar_sync") as connection:
+            cursor = connection.execute(statement, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+
 @dataclass
 class World:
     """Everything that runs."""
@@ -134,6 +151,7 @@ class World:
     http: httpx.AsyncClient
     url: str
     sandbox: str
+    admin: Admin
 
     async def publish(self, *events: Event | Deleted) -> None:
         await self.broker.publish([seal(event, source="test")[1] for event in events], 1.0)
@@ -152,7 +170,7 @@ class World:
 
 @pytest.fixture(scope="session")
 async def world(
-    service_environment: Callable[..., dict[str, Any]], keys_path: Path, sandbox_url: str
+    service_environment: Callable[..., dict[str, Any]], keys_path: Path, sandbox_url: str, postgres_url: str
 ) -> AsyncIterator[World]:
     """The service with its worker, at its own address."""
     identity = Identity(keys_path)
@@ -184,7 +202,8 @@ async def world(
         serving = asyncio.create_task(server.serve())
         while not server.started:
             await asyncio.sleep(0.01)
-        yield World(service, broker, identity, http, url, sandbox_url)
+        admin_url = postgres_url.rsplit("/", 1)[0] + f"/{service.database.engine.url.database}"
+        yield World(service, broker, identity, http, url, sandbox_url, Admin(admin_url))
         server.should_exit = True
         await serving
     await service.close()
@@ -230,10 +249,11 @@ class Clinic:
             }
         )
 
-    async def open(self) -> None:
+    async def open(self, *, version: int = 1, active: bool = True) -> None:
         clinic = TenantChanged(
             tenant_id=self.tenant_id,
-            version=1,
+            version=version,
+            active=active,
             slug=self.slug,
             name="Alfa",
             time_zone="Europe/Warsaw",

@@ -43,14 +43,11 @@ async def test_a_state_is_good_once(world: World, clinic: Clinic) -> None:
     assert again.json()["type"].endswith("/malformed")
 
 
-async def test_a_state_is_over_after_ten_minutes(world: World, clinic: Clinic, postgres_url: str) -> None:
+async def test_a_state_is_over_after_ten_minutes(world: World, clinic: Clinic) -> None:
     begun = (await clinic.initiate()).json()
-    database = world.service.database.engine.url.database
-    with psycopg.connect(postgres_url.rsplit("/", 1)[0] + f"/{database}", autocommit=True) as admin:
-        admin.execute(
-            "UPDATE calendar_sync.oauth_state SET expires_at = now() - interval '1 s' WHERE tenant_id = %s",
-            [clinic.tenant_id],
-        )
+    await world.admin.run(
+        "UPDATE oauth_state SET expires_at = now() - interval '1 s' WHERE tenant_id = %s", clinic.tenant_id
+    )
     assert (await world.http.get(begun["authorize_url"], follow_redirects=True)).status_code == 400
 
 
@@ -120,13 +117,9 @@ async def test_only_managers_and_the_practitioner_connect(world: World, clinic: 
     assert await clinic.connections(clinic.auth("practitioner")) == []
 
 
-async def test_tokens_are_not_stored_in_the_clear(world: World, clinic: Clinic, postgres_url: str) -> None:
+async def test_tokens_are_not_stored_in_the_clear(world: World, clinic: Clinic) -> None:
     connection_id = await clinic.connect()
-    database = world.service.database.engine.url.database
-    with psycopg.connect(postgres_url.rsplit("/", 1)[0] + f"/{database}") as admin:
-        [(sealed,)] = admin.execute(
-            "SELECT grant_sealed FROM calendar_sync.connection WHERE id = %s", [connection_id]
-        ).fetchall()
+    [(sealed,)] = await world.admin.run("SELECT grant_sealed FROM connection WHERE id = %s", connection_id)
     assert b"token" not in bytes(sealed)
 
 

@@ -3,8 +3,6 @@
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-import psycopg
-
 from events.contracts.calendar import CalendarConnectionDegraded, ExternalBusyChanged
 
 from .conftest import NEXT_WEEK, POLL_SECONDS, Clinic, World, eventually
@@ -43,10 +41,10 @@ async def channel_open(clinic: Clinic) -> UUID:
     """The clinic's channel, once it is open."""
 
     async def find() -> UUID | None:
-        with psycopg.connect(clinic.world.service.settings.database_url) as connection:
-            connection.execute("SELECT set_config('app.tenant', %s, false)", [str(clinic.tenant_id)])
-            row = connection.execute("SELECT id FROM channel WHERE expires_at IS NOT NULL").fetchone()
-        return row[0] if row else None
+        rows = await clinic.world.admin.run(
+            "SELECT id FROM channel WHERE expires_at IS NOT NULL AND tenant_id = %s", clinic.tenant_id
+        )
+        return rows[0][0] if rows else None
 
     found = await eventually(find)
     assert found is not None
@@ -78,11 +76,8 @@ async def test_a_lost_sync_token_loses_nothing_and_makes_nothing_free(world: Wor
     history = [event for event in world.said("holdfast.busy", clinic.tenant_id) if key_of(event) == stays]
     assert len(history) == 1, "what stays busy is not touched"
     assert kept is not None
-    with psycopg.connect(world.service.settings.database_url) as connection:
-        connection.execute("SELECT set_config('app.tenant', %s, false)", [str(clinic.tenant_id)])
-        row = connection.execute("SELECT generation FROM connection WHERE id = %s", [connection_id]).fetchone()
-    assert row is not None
-    assert row[0] >= 1
+    [(generation,)] = await world.admin.run("SELECT generation FROM connection WHERE id = %s", connection_id)
+    assert generation == 2
 
 
 def key_of(event: object) -> str:

@@ -60,16 +60,18 @@ async def open_channel(service: Service, tenant_id: UUID, connection_id: UUID) -
         refused = isinstance(failure, AccessRefused)
         pause = REFUSED_PAUSE if refused else backoff(failures, most=UNREACHABLE_PAUSE)
         async with service.database.transaction(tenant_id) as tx:
-            await channels.drop_channel(tx, channel_id)
             await channels.watch_next(tx, connection_id, datetime.now(UTC) + pause, failures)
+            await channels.drop_channel(tx, channel_id)
         return True
     now = datetime.now(UTC)
     async with service.database.transaction(tenant_id) as tx:
-        await channels.store_channel(tx, channel_id, opened.provider_resource, opened.expires_at)
-        await channels.supersede_channels(tx, connection_id, keep=channel_id)
+        # As everywhere, the connection is locked before its channels.
+        alive = await connections.lock_connection(tx, connection_id) is not None
         await channels.watch_next(tx, connection_id, now + (opened.expires_at - now) * RENEWED_AT, 0)
         await grants.keep_renewed(tx, service, grant, connection_id)
         await connections.want_read(tx, connection_id)  # for what changed before the channel was open
+        await channels.store_channel(tx, channel_id, opened.provider_resource, opened.expires_at)
+        await channels.supersede_channels(tx, connection_id, keep=channel_id if alive else None)
         tx.wake("read_calendars")
         tx.wake("close_channels")
     return True

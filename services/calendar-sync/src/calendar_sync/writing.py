@@ -117,7 +117,7 @@ async def _store_failure(tx: Transaction, wanted: WantedEvent, failure: Exceptio
     pause = backoff(wanted.failures, most=MOST_PAUSE)
     if isinstance(failure, Unreachable):
         pause = max(pause, timedelta(seconds=min(failure.retry_after, MOST_PAUSE)))
-    await appointments.store_not_written(tx, wanted, reason=str(failure), pause=pause)
     if isinstance(failure, CalendarFailure) and not isinstance(failure, Unreachable | NotOurs):
         await connections.want_read(tx, wanted.connection_id)
         tx.wake("read_calendars")
+    await appointments.store_not_written(tx, wanted, reason=str(failure), pause=pause)
