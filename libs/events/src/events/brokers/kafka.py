@@ -16,6 +16,7 @@ from events.errors import BrokerUnavailable
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 COMMIT_SECONDS = 5.0
+DISCARD_SECONDS = 1.0
 
 
 class KafkaBroker:
@@ -64,23 +65,28 @@ class KafkaBroker:
         return self._producer
 
     async def _discard(self) -> None:
+        """Throws the producer away. Its own stop() waits for answers, which may take for ever: the connections are
+        closed under it, so that what is under way fails at once."""
         producer, self._producer = self._producer, None
         if producer is None:
             return
-        # stop() first flushes, which takes for ever while the broker is away; then only its tasks are ended.
+        producer._closed = True
+        sending = producer._sender.sender_task
+        if sending is not None:
+            sending.cancel()
         try:
-            async with asyncio.timeout(0.5):
-                await producer.stop()
-        except (TimeoutError, KafkaError):
-            await producer._sender.close()
-            await producer.client.close()
+            async with asyncio.timeout(DISCARD_SECONDS):
+                await producer.client.close()
+                await asyncio.gather(*filter(None, [sending]), return_exceptions=True)
+        except TimeoutError:
+            return  # a socket that takes nothing more; it ends with the process
 
     def subscribe(self, group: str, topics: Sequence[str], member: str) -> "KafkaSubscription":
         """A static member of the group: a restart of the same replica within 6 s moves nothing."""
         return KafkaSubscription(self._bootstrap, group, topics, member)
 
     async def close(self) -> None:
-        """Ends the producer."""
+        """Ends the producer. Nothing is under way: `publish` returns when all was acknowledged."""
         await self._discard()
 
 
