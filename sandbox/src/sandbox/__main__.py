@@ -6,6 +6,7 @@ import structlog
 import uvicorn
 
 from sandbox.app import create_app
+from sandbox.connections import CuttableProtocol
 from sandbox.settings import SandboxSettings
 
 if __name__ == "__main__":
@@ -19,4 +20,6 @@ if __name__ == "__main__":
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=2,
+        http=CuttableProtocol,
+        proxy_headers=False,
     )
