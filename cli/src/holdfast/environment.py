@@ -66,6 +66,8 @@ STAND_INS: Mapping[str, Mapping[str, str]] = {
         "CALENDAR_SYNC_GOOGLE_TOKEN_URL": "{sandbox}/token",
         "CALENDAR_SYNC_GOOGLE_CLIENT_ID": "sandbox",
         "CALENDAR_SYNC_GOOGLE_CLIENT_SECRET": "sandbox",
+        # The stand-in has every calendar that is named.
+        "CALENDAR_SYNC_DEFAULT_CALENDAR_ID": "$provider@$clinic.test",
     },
     "notification": {
         "NOTIFICATION_SENDGRID_API_KEY": "SG.sandbox",
@@ -168,7 +170,7 @@ def for_service(service: Service, addresses: Addresses, outside: Mapping[str, st
     }
     if service.has_database:
         result[f"{service.prefix}_DATABASE_URL"] = addresses.database_of(service)
-        result[f"{service.prefix}_RELAY_WAKE_PORT"] = str(addresses.wake_ports[service.name])
+        result[f"{service.prefix}_WAKE_PORT"] = str(addresses.wake_ports[service.name])
     for other in SERVICES:
         if other.name in addresses.ports:
             result[f"{other.prefix}_URL"] = addresses.url(other.name)

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from .parts import Part, ProcessPart, rotate
 from .pids import PidFile, end_orphans
 from .ports import Ports
 from .supervisor import Supervisor
-from .system import Ready
+from .system import Ready, load_ready
 from .threads import in_thread, together
 
 READY_WITHIN = 120.0
@@ -52,13 +52,13 @@ class Options:
 
 
 def installed_services() -> list[Service]:
-    """The services that can be started: those whose package has a `__main__`."""
-    return [service for service in environment.SERVICES if _startable(service.module)]
+    """The services that can be started: those whose package has its composition root."""
+    return [service for service in environment.SERVICES if _startable(service.module, "main")]
 
 
 def installed_sandbox() -> Sequence[str] | None:
     """The sandbox's command, None where it is not installed."""
-    return module_command("sandbox") if _startable("sandbox") else None
+    return module_command("sandbox") if _startable("sandbox", "app") else None
 
 
 def module_command(module: str, *arguments: str) -> list[str]:
@@ -66,17 +66,21 @@ def module_command(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", module, *arguments]
 
 
-def _startable(module: str) -> bool:
+def _startable(package: str, root: str) -> bool:
     try:
-        return importlib.util.find_spec(f"{module}.__main__") is not None
+        return importlib.util.find_spec(f"{package}.{root}") is not None
     except ModuleNotFoundError:
         return False
 
 
-async def run(options: Options, reporter: Reporter) -> int:
-    """Bring the system up, keep it up until a signal comes, and end it. The exit code."""
+Act = Callable[[Ready], Awaitable[bool]]
+"""What is done once everything serves. True: the system then stays up until a signal comes; False: it ends."""
+
+
+async def run(options: Options, reporter: Reporter, act: Act | None = None) -> int:
+    """Bring the system up, do `act`, keep it up until a signal comes, and end it. The exit code."""
     with lock.hold(options.data):
-        system = System(options, reporter)
+        system = System(options, reporter, act)
         loop = asyncio.get_running_loop()
         numbers = [signal.SIGINT, signal.SIGTERM]
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as it is under nohup
@@ -93,8 +97,9 @@ async def run(options: Options, reporter: Reporter) -> int:
 class System:
     """The parts of one system, from the first to the last moment."""
 
-    def __init__(self, options: Options, reporter: Reporter) -> None:
+    def __init__(self, options: Options, reporter: Reporter, act: Act | None = None) -> None:
         self._options = options
+        self._act = act
         self._reporter = reporter
         self._pids = PidFile(options.data / "pids.json")
         self._health = Health()
@@ -121,12 +126,11 @@ class System:
 
     async def live(self) -> int:
         """Start, wait for a signal, stop."""
-        starting = asyncio.create_task(self._start())
+        starting = asyncio.create_task(self._start_and_act())
         ending = asyncio.create_task(self._end.wait())
         try:
             await asyncio.wait({starting, ending}, return_when=asyncio.FIRST_COMPLETED)
-            if starting.done():
-                starting.result()
+            if starting.done() and starting.result():
                 await ending
             return 0
         except (HoldfastError, EmbeddedError) as error:
@@ -140,6 +144,11 @@ class System:
             self._reporter.close()
 
     # -- up
+
+    async def _start_and_act(self) -> bool:
+        """Whether the system stays up."""
+        await self._start()
+        return True if self._act is None else await self._act(load_ready(self._options.ready_file))
 
     async def _start(self) -> None:
         options, reporter = self._options, self._reporter
