@@ -18,7 +18,10 @@ def new_id() -> UUID:
 def _utc(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("an instant needs a UTC offset")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:  # pydantic turns a ValueError into a validation error, and nothing else
+        raise ValueError("is before the year 1 or after 9999 in UTC") from error
 
 
 def rfc3339(value: datetime) -> str:
