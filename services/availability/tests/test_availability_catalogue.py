@@ -8,6 +8,7 @@ from availability import schemas
 from events import Deleted, new_id
 from events.contracts.availability import AvailabilityChanged, OfferingState, ResourceState
 
+NOBODY = uuid4()
 PLN = {"amount": 30000, "currency": "pln"}
 
 
@@ -150,7 +151,7 @@ async def test_defaults_of_an_offering(clinic):
         ({"slug": "01a1fdce-2e9c-76b3-9957-54bf03f9dc22"}, "slug"),
         ({"name": "a\u0000b"}, "name"),
         ({"requirements": []}, "requirements"),
-        ({"requirements": [{"type": "room", "any_of": ["01a1fdce-2e9c-76b3-9957-54bf03f9dc22"]}]}, "requirements.0.any_of"),
+        ({"requirements": [{"type": "room", "any_of": [str(NOBODY)]}]}, "requirements.0.any_of"),
         ({"requirements": [{"type": "practitioner", "optional": True}]}, "requirements.0.optional"),
         ({"requirements": [{"type": "practitioner", "preferences": {}}]}, "requirements.0.preferences"),
         ({"members_only": True}, "members_only"),

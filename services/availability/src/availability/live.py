@@ -77,6 +77,7 @@ class LiveCursor:
         self._ends = ends
         self._offsets: dict[int, int] = {}
         self._away = False
+        self.followed = False
 
     @property
     def known(self) -> bool:
@@ -100,6 +101,7 @@ class LiveCursor:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Asks again and again until `stop` is set."""
+        self.followed = True
         stopping = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():

@@ -21,6 +21,7 @@ def build(
     service.provide(cursor)
     service.provide(Slots(service.database, cursor, service.signer("offers"), settings.offer_seconds))
     service.background(cursor.run)
+    service.ready_when("live_cursor", lambda: cursor.known or not cursor.followed)
     # What is loaded now stays: without this the collector walks through all of it while a search makes its slots.
     gc.collect()
     gc.freeze()

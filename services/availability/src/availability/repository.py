@@ -302,8 +302,12 @@ async def next_version(tx: Transaction, resource_id: UUID) -> int:
 # A claim lasts 24 hours at most (booking's CHECK): that bounds the index range on both sides. A hold past its end
 # counts as free although the word of it has not come.
 _CLAIMS = text("""
-SELECT resource_id, slot_id, offering_id, claim_start, claim_end, start_at, end_at, capacity, reserved,
-       expires_at IS NOT NULL AS held
+SELECT resource_id, slot_id, offering_id,
+       CAST(floor(extract(epoch FROM claim_start) / 60) AS bigint),
+       CAST(ceil(extract(epoch FROM claim_end) / 60) AS bigint),
+       CAST(floor(extract(epoch FROM start_at) / 60) AS bigint),
+       CAST(ceil(extract(epoch FROM end_at) / 60) AS bigint),
+       capacity, reserved, expires_at IS NOT NULL AS held
 FROM occupancy
 WHERE tenant_id = :tenant AND resource_id = ANY(CAST(:resources AS uuid[])) AND NOT freed
   AND claim_end > :start AND claim_end < CAST(:end AS timestamptz) + interval '24 h' AND claim_start < :end
@@ -329,10 +333,14 @@ WHERE tenant_id = :tenant AND NOT freed AND end_at > now() GROUP BY resource_id 
 _FORGET = text("SELECT forget_freed(now() - make_interval(days => :days))")
 
 
-async def claims(tx: Transaction, resource_ids: list[UUID], start: datetime, end: datetime) -> Sequence[Row]:
-    """What occupies the resources between `start` and `end`."""
+async def claims(
+    tx: Transaction, resource_ids: list[UUID], start: datetime, end: datetime
+) -> Sequence[tuple[Any, ...]]:
+    """What occupies the resources between `start` and `end`, as the fields of `search.Claim`: instants in epoch
+    minutes, rounded outwards."""
     parameters = {"tenant": tx.tenant_id, "resources": resource_ids, "start": start, "end": end}
-    return (await tx.connection.execute(_CLAIMS, parameters)).mappings().all()
+    rows: Sequence[Any] = (await tx.connection.execute(_CLAIMS, parameters)).all()
+    return rows
 
 
 async def blocks(tx: Transaction, resource_ids: list[UUID], start: datetime, end: datetime) -> Sequence[Row]:

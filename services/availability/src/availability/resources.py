@@ -15,7 +15,7 @@ from events.contracts.availability import ResourceState
 from events.contracts.identity import TenantChanged
 from scheduling.reading import InvalidSchedule
 from scheduling.templates import Template
-from servicekit.auth import MANAGERS, Principal
+from servicekit.auth import MANAGERS, STAFF, Principal
 from servicekit.problems import ValidationFailed
 
 # A change of one of these changes what can be booked.
@@ -147,10 +147,10 @@ async def _next_schedule(tx: Transaction, row: Row, values: dict[str, Any]) -> R
 # -- time off ------------------------------------------------------------------------------------------------------
 
 
-async def _own_calendar(tx: Transaction, name: str, asking: Principal, *, lock: bool = False) -> Row:
-    """The resource, for managers and for the practitioner whose calendar it is; 401 or 403 for others."""
+async def _own_calendar(tx: Transaction, name: str, asking: Principal) -> Row:
+    """The locked resource, for managers and for the practitioner whose calendar it is; 401 or 403 for others."""
     asking.require_user()
-    row = await catalogue.get(tx, "resource", name, lock=lock)
+    row = await catalogue.get(tx, "resource", name, lock=True)
     own = asking.role_in(tx.tenant_id) == "practitioner" and row["user_id"] == asking.user_id
     if not own:
         asking.require_role(tx.tenant_id, MANAGERS)
@@ -161,7 +161,7 @@ async def add_time_off(tx: Transaction, name: str, body: TimeOffBody, asking: Pr
     """The resource is away from `start` to `end`."""
     if body.end <= body.start:
         raise ValidationFailed.of("end", "has to be after start")
-    row = await _own_calendar(tx, name, asking, lock=True)
+    row = await _own_calendar(tx, name, asking)
     made = await repository.add_time_off(
         tx,
         {
@@ -179,8 +179,9 @@ async def add_time_off(tx: Transaction, name: str, body: TimeOffBody, asking: Pr
 async def times_off(
     tx: Transaction, name: str, asking: Principal, cursor: str | None, limit: int
 ) -> tuple[list[Row], str | None]:
-    """A page of a resource's time off."""
-    row = await _own_calendar(tx, name, asking)
+    """A page of a resource's time off, for everyone who works there."""
+    asking.require_role(tx.tenant_id, STAFF)
+    row = await catalogue.get(tx, "resource", name)
     try:
         after = UUID(cursor) if cursor else None
     except ValueError as error:
@@ -191,7 +192,7 @@ async def times_off(
 
 async def delete_time_off(tx: Transaction, name: str, identity: UUID, asking: Principal) -> None:
     """The resource is there after all."""
-    row = await _own_calendar(tx, name, asking, lock=True)
+    row = await _own_calendar(tx, name, asking)
     found = await repository.find_time_off(tx, row["id"], identity)
     if found is None:
         raise not_found("time off", identity)

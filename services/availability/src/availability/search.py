@@ -71,18 +71,24 @@ class Resource:
     schedule_version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What occupies a resource: `span` with buffers, `visit` without."""
+class Claim(NamedTuple):
+    """What occupies a resource: `claim_start`–`claim_end` with buffers, `start`–`end` without."""
 
     resource_id: UUID
     slot_id: UUID
     offering_id: UUID
-    span: Span
-    visit: Span
+    claim_start: Minute
+    claim_end: Minute
+    start: Minute
+    end: Minute
     capacity: int
     reserved: int
     held: bool
+
+    @property
+    def span(self) -> Span:
+        """With buffers."""
+        return self.claim_start, self.claim_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +215,7 @@ def calendars(
             free=(hours & free(visit, busy, blocked)).between(asked.not_before, asked.until),
             blocks=blocked,
             claims=own,
-            load=Counter(asked.day(claim.visit[0]) for claim in own),
+            load=Counter(asked.day(claim.start) for claim in own),
         )
 
     return [
@@ -268,7 +274,7 @@ class Search:
             claim.reserved
             for leader in self._leaders
             for claim in leader.claims
-            if claim.held and claim.visit[0] < end and start < claim.visit[1]
+            if claim.held and claim.start < end and start < claim.end
         )
 
     # -- one start ---------------------------------------------------------------------------------------------
@@ -352,7 +358,7 @@ def open_slots(
         rows = sorted(by_resource.values(), key=lambda row: row[0].resource.id not in leaders)  # the leader first
         leader, claim = rows[0]
         left = claim.capacity - claim.reserved
-        start, end = claim.visit
+        start, end = claim.start, claim.end
         inside = asked.not_before <= start < asked.until
         complete = len(rows) == len(needed) and leader.resource.id in leaders
         blocked = any(calendar.blocks.touches(start, end) for calendar, _ in rows)

@@ -119,7 +119,7 @@ class Slots:
             first, last = span(row["start_at"], row["end_at"])
             around = pad if row["external"] else 0
             blocks.setdefault(row["resource_id"], []).append((first - around, last + around))
-        return calendars(wanted, asked, self._grids, [_claim(row) for row in rows], blocks)
+        return calendars(wanted, asked, self._grids, map(Claim._make, rows), blocks)
 
     # -- providers ---------------------------------------------------------------------------------------------
 
@@ -328,17 +328,4 @@ def _resource(row: Row) -> Resource:
         approval=row["approval_required"],
         schedule=row["schedule"],
         schedule_version=row["schedule_version"],
-    )
-
-
-def _claim(row: Row) -> Claim:
-    return Claim(
-        resource_id=row["resource_id"],
-        slot_id=row["slot_id"],
-        offering_id=row["offering_id"],
-        span=span(row["claim_start"], row["claim_end"]),
-        visit=span(row["start_at"], row["end_at"]),
-        capacity=row["capacity"],
-        reserved=row["reserved"],
-        held=row["held"],
     )

@@ -105,8 +105,8 @@ async def keep_clinic(tx: Transaction, event: TenantChanged) -> None:
     pad = timedelta(minutes=widest)
     for stretch in stretches:
         if kind := types.get(stretch["resource_id"]):
-            change = rescheduled(stretch["first"] - pad, stretch["last"] + pad)
-            await announce(tx, stretch["resource_id"], kind, change)
+            start, end = _padded(stretch["first"], stretch["last"], pad)
+            await announce(tx, stretch["resource_id"], kind, rescheduled(start, end))
 
 
 async def external_buffer(tx: Transaction) -> timedelta:
@@ -124,11 +124,20 @@ async def _tell_busy(tx: Transaction, before: Row, after: tuple[UUID, datetime, 
     types = await repository.types_of(tx, {stretch[0] for stretch in (old, after) if stretch})
     changes: dict[UUID, list[Change]] = {}
     for kind, stretch in (("slot_freed", old), ("slot_taken", after)):
-        if stretch is not None and stretch[0] in types and stretch[2] + pad > datetime.now(UTC):
-            change = Change.model_validate({"type": kind, "start": stretch[1] - pad, "end": stretch[2] + pad})
+        if stretch is None or stretch[0] not in types:
+            continue
+        start, end = _padded(stretch[1], stretch[2], pad)
+        if end > datetime.now(UTC):
+            change = Change.model_validate({"type": kind, "start": start, "end": end})
             changes.setdefault(stretch[0], []).append(change)
     for resource_id in _in_order(changes):
         await announce(tx, resource_id, types[resource_id], *changes[resource_id])
+
+
+def _padded(start: datetime, end: datetime, pad: timedelta) -> tuple[datetime, datetime]:
+    """The stretch widened on both sides, within the calendar: some events end in the year 9999."""
+    earliest, latest = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    return max(start, earliest + pad) - pad, min(end, latest - pad) + pad
 
 
 def _in_order(resource_ids: Iterable[UUID]) -> list[UUID]:
