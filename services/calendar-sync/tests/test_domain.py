@@ -12,6 +12,7 @@ from calendar_sync.domain import (
     BusyTime,
     EventText,
     Listing,
+    NotUnderstood,
     busy_time,
     changes,
     event_body,
@@ -156,14 +157,18 @@ def listing(*events: Any, full: bool) -> Listing:
     return Listing(list(events), full, "token", "Europe/Warsaw")
 
 
-def compare(known: dict[str, tuple[datetime, datetime]], found: Listing) -> Any:
+def an_hour(key: str, series_key: str | None = None) -> BusyTime:
+    return BusyTime(key, NOW, NOW + timedelta(hours=1), series_key)
+
+
+def compare(known: dict[str, BusyTime], found: Listing) -> Any:
     return changes(known, found, tenant_id=TENANT, calendar_id=CALENDAR, now=NOW)
 
 
 def test_a_full_listing_touches_only_what_is_different() -> None:
     same = busy(timed())
     assert same is not None
-    known = {same.external_key: (same.start, same.end), "vanished": (NOW, NOW + timedelta(hours=1))}
+    known = {same.external_key: same, "vanished": an_hour("vanished")}
     found = compare(known, listing(timed(), timed() | {"id": "e2"}, full=True))
     assert [one.external_key for one in found.put] == [external_key("e2")]
     assert found.gone == ["vanished"]
@@ -171,18 +176,38 @@ def test_a_full_listing_touches_only_what_is_different() -> None:
 
 
 def test_an_incremental_read_touches_only_what_it_names() -> None:
-    known = {external_key("e1"): (NOW, NOW + timedelta(hours=1)), "other": (NOW, NOW + timedelta(hours=1))}
+    known = {external_key("e1"): an_hour(external_key("e1")), "other": an_hour("other")}
     found = compare(known, listing({"id": "e1", "status": "cancelled"}, full=False))
     assert (found.put, found.gone) == ([], [external_key("e1")])
     assert not compare(known, listing({"id": "never-seen", "status": "cancelled"}, full=False))
 
 
 def test_a_moved_event_is_put_and_never_gone() -> None:
-    known = {external_key("e1"): (NOW, NOW + timedelta(hours=1))}
+    known = {external_key("e1"): an_hour(external_key("e1"))}
     found = compare(known, listing(timed(), full=False))
     assert (len(found.put), found.gone, found.added) == (1, [], 0)
 
 
 def test_an_event_that_becomes_free_is_gone() -> None:
-    known = {external_key("e1"): (NOW, NOW + timedelta(hours=1))}
+    known = {external_key("e1"): an_hour(external_key("e1"))}
     assert compare(known, listing(timed(transparency="transparent"), full=False)).gone == [external_key("e1")]
+
+
+def test_a_cancelled_recurring_event_takes_its_instances_along() -> None:
+    series = external_key("weekly")
+    known = {key: an_hour(key, series) for key in ("first", "second")} | {"other": an_hour("other")}
+    found = compare(known, listing({"id": "weekly", "status": "cancelled"}, full=False))
+    assert found.gone == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"id": "e1", "status": "confirmed"},
+        timed(start="soon"),
+        {"id": "e1", "start": {"dateTime": "2026-12-02T10:00:00", "timeZone": "Mars/Olympus"}, "end": {}},
+    ],
+)
+def test_an_event_in_an_unknown_shape_is_said_to_be_so(event: Any) -> None:
+    with pytest.raises(NotUnderstood):
+        busy(event)

@@ -27,6 +27,17 @@ async def test_what_was_in_the_calendar_is_busy_after_connecting(clinic: Clinic)
     assert (changed.added, changed.removed) == (1, 0)
 
 
+async def test_a_recurring_event_is_busy_each_time_and_goes_as_a_whole(clinic: Clinic) -> None:
+    start = {"dateTime": NEXT_WEEK.isoformat(), "timeZone": "Europe/Warsaw"}
+    end = start | {"dateTime": (NEXT_WEEK + timedelta(hours=1)).isoformat()}
+    await clinic.connect()
+    await channel_open(clinic)
+    event_id = await clinic.add_event(start=start, end=end, recurrence=["RRULE:FREQ=WEEKLY;COUNT=4"])
+    await settled(clinic, 4)
+    await clinic.delete_event(event_id)
+    await settled(clinic, 0)
+
+
 async def test_an_event_is_busy_by_its_notice_and_free_when_deleted(clinic: Clinic) -> None:
     await clinic.connect()
     await channel_open(clinic)
@@ -53,8 +64,8 @@ async def channel_open(clinic: Clinic) -> UUID:
 
 async def test_a_channel_that_died_silently_is_made_up_for_by_polling(world: World, clinic: Clinic) -> None:
     await clinic.connect()
-    await channel_open(clinic)
-    await world.fault("channel_dead")
+    channel_id = await channel_open(clinic)
+    await world.admin.run("DELETE FROM channel WHERE id = %s", channel_id)
     await clinic.add_event()
     await settled(clinic, 1, seconds=3 * POLL_SECONDS)
 

@@ -58,6 +58,7 @@ CHANNEL = """CREATE TABLE channel (
 MIRRORED = """CREATE TABLE mirrored (
   connection_id uuid NOT NULL REFERENCES connection (id),
   external_key text NOT NULL,
+  series_key text,                         -- of the recurring event that it is an instance of
   tenant_id uuid NOT NULL,
   starts_at timestamptz NOT NULL,
   ends_at timestamptz NOT NULL,

@@ -30,6 +30,8 @@ class BusyTime:
     external_key: str
     start: datetime
     end: datetime
+    series_key: str | None = None
+    """The key of the recurring event that this is an instance of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,8 @@ def busy_time(
     begins, ends = horizon(now)
     if start >= end or end <= begins or start >= ends:
         return None
-    return BusyTime(external_key(event["id"]), start, end)
+    series = event.get("recurringEventId")
+    return BusyTime(external_key(event["id"]), start, end, external_key(series) if series else None)
 
 
 def _instant(moment: Mapping[str, str], time_zone: str) -> datetime:
@@ -134,7 +137,7 @@ def _instant(moment: Mapping[str, str], time_zone: str) -> datetime:
 
 
 def changes(
-    known: Mapping[str, tuple[datetime, datetime]],
+    known: Mapping[str, BusyTime],
     listing: Listing,
     *,
     tenant_id: UUID,
@@ -150,12 +153,12 @@ def changes(
         found = busy_time(event, tenant_id=tenant_id, calendar_id=calendar_id, time_zone=listing.time_zone, now=now)
         if found is None:
             busy.pop(key, None)
-            if key in known:
-                gone.add(key)
+            # A cancelled recurring event may be told as itself instead of by its instances.
+            gone.update(one.external_key for one in known.values() if key in (one.external_key, one.series_key))
         else:
             busy[key] = found
             gone.discard(key)
-    put = [found for key, found in busy.items() if known.get(key) != (found.start, found.end)]
+    put = [found for key, found in busy.items() if known.get(key) != found]
     added = sum(found.external_key not in known for found in put)
     return Changes(put, sorted(gone), added)
 

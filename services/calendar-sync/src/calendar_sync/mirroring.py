@@ -50,7 +50,9 @@ async def read(service: Service, tenant_id: UUID, connection_id: UUID) -> bool:
 async def _list(provider: Google, grant: Grant, connection: Connection, now: datetime) -> Listing:
     """What changed; everything when the provider forgot where we were, or the horizon has to move on."""
     if connection.activated_at is None:
+        listing = await provider.changes(grant, connection.calendar_id, None, now)
         await provider.check(grant, connection.calendar_id)
+        return listing
     stale = connection.listed_at is None or connection.listed_at < now - RELISTED_AFTER
     if connection.sync_token is not None and not stale:
         try:

@@ -45,7 +45,7 @@ RETRIES = 1  # within a call, by the library, after up to 2 s; behind them the j
 PAGE = 2500
 # What an event is about is never asked for: only what decides whether it makes busy.
 FIELDS = (
-    "timeZone,nextPageToken,nextSyncToken,items(id,status,transparency,eventType,start,end,"
+    "timeZone,nextPageToken,nextSyncToken,items(id,recurringEventId,status,transparency,eventType,start,end,"
     "attendees(self,responseStatus),extendedProperties/private)"
 )
 LIMITS = {"rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded", "calendarUsageLimits"}

@@ -188,20 +188,20 @@ async def connections_of(tx: Transaction, resource_id: UUID | None = None) -> li
 
 # -- the mirror ------------------------------------------------------------------------------------------------
 
-_MIRRORED = text("SELECT external_key, starts_at, ends_at FROM mirrored WHERE connection_id = :connection")
+_MIRRORED = text("SELECT external_key, starts_at, ends_at, series_key FROM mirrored WHERE connection_id = :connection")
 _PUT_BUSY = text("""
-INSERT INTO mirrored (connection_id, external_key, tenant_id, starts_at, ends_at, generation)
-VALUES (:connection, :key, :tenant, :start, :end, :generation)
+INSERT INTO mirrored (connection_id, external_key, tenant_id, series_key, starts_at, ends_at, generation)
+VALUES (:connection, :key, :tenant, :series, :start, :end, :generation)
 ON CONFLICT (connection_id, external_key)
-  DO UPDATE SET starts_at = :start, ends_at = :end, generation = :generation
+  DO UPDATE SET series_key = :series, starts_at = :start, ends_at = :end, generation = :generation
 """)
 _DROP_BUSY = text("DELETE FROM mirrored WHERE connection_id = :connection AND external_key = ANY(:keys)")
 
 
-async def mirrored(tx: Transaction, connection_id: UUID) -> dict[str, tuple[datetime, datetime]]:
+async def mirrored(tx: Transaction, connection_id: UUID) -> dict[str, BusyTime]:
     """What the calendar is known to have, by external key."""
     rows = await run(tx, _MIRRORED, connection=connection_id)
-    return {row.external_key: (row.starts_at, row.ends_at) for row in rows}
+    return {row.external_key: BusyTime(row.external_key, row.starts_at, row.ends_at, row.series_key) for row in rows}
 
 
 async def put_busy(tx: Transaction, connection_id: UUID, generation: int, found: Iterable[BusyTime]) -> None:
@@ -211,6 +211,7 @@ async def put_busy(tx: Transaction, connection_id: UUID, generation: int, found:
             "connection": connection_id,
             "key": busy.external_key,
             "tenant": tx.tenant_id,
+            "series": busy.series_key,
             "start": busy.start,
             "end": busy.end,
             "generation": generation,
