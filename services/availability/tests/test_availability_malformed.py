@@ -61,3 +61,48 @@ async def test_a_query_of_any_kind_is_answered(clinic, world, query):
     await clinic.offering()
     answer = await world.client.get(clinic.base + query, headers=clinic.owner)
     assert answer.status_code == 422, answer.text
+
+
+@pytest.mark.parametrize(
+    ("params", "status"),
+    [
+        ({}, 422),
+        ({"offering": "nothing"}, 404),
+        ({"offering": "\x00"}, 404),
+        ({"offering": "O" * 3000}, 404),
+        ({"offering": "check-up", "from": "tomorrow"}, 422),
+        ({"offering": "check-up", "from": "2026-02-30"}, 422),
+        ({"offering": "check-up", "from": "20260201"}, 422),
+        ({"offering": "check-up", "from": "2027-02-02", "to": "2027-02-01"}, 422),
+        ({"offering": "check-up", "from": "2027-01-01", "to": "2027-03-04"}, 422),
+        ({"offering": "check-up", "from": "2027-01-01", "to": "2027-03-03"}, 200),
+        ({"offering": "check-up", "from": "0001-01-01", "to": "0001-01-02"}, 200),
+        ({"offering": "check-up", "from": "9999-12-31"}, 200),
+        ({"offering": "check-up", "from": "9999-12-01", "to": "9999-12-31"}, 200),
+        ({"offering": "check-up", "tz": "Mars/Base"}, 422),
+        ({"offering": "check-up", "tz": "../etc/passwd"}, 422),
+        ({"offering": "check-up", "tz": "Pacific/Kiritimati"}, 200),
+        ({"offering": "check-up", "limit": "0"}, 422),
+        ({"offering": "check-up", "limit": "x"}, 422),
+        ({"offering": "check-up", "after": "x"}, 422),
+        ({"offering": "check-up", "after": "2027-01-01T00:00:00"}, 422),
+        ({"offering": "check-up", "after": "9999-12-31T23:59:59Z"}, 200),
+        ({"offering": "check-up", "include": "all"}, 422),
+    ],
+)
+async def test_bad_queries_are_refused_with_a_problem(clinic, world, params, status):
+    await clinic.practitioner()
+    await clinic.offering()
+    for provider in ("any", "anna"):
+        answer = await world.client.get(f"{clinic.base}/providers/{provider}/availability", params=params)
+        assert answer.status_code == status, answer.text
+        if status != 200:
+            assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("provider", ["nobody", "room-1", "%00", "Ż", "01a1fdce-2e9c-76b3-9957-54bf03f9dc22"])
+async def test_an_unknown_provider_is_not_found(clinic, world, provider):
+    await clinic.resource("room", "Room 1")
+    await clinic.offering()
+    answer = await world.client.get(f"{clinic.base}/providers/{provider}/availability?offering=check-up")
+    assert answer.status_code == 404

@@ -10,12 +10,13 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from availability import catalogue, repository
+from availability.calendars import Calendar, Claim, Grids, Range, Resource, Wanted, calendars
 from availability.domain import named
 from availability.errors import OfferInvalid, not_found
 from availability.live import LiveCursor
 from availability.offers import Desk, providers_of
 from availability.repository import Row
-from availability.search import Calendar, Claim, Found, Grids, Range, Resource, Search, Wanted, calendars
+from availability.search import Found, Search
 from events import Transaction
 from events.base import rfc3339
 from events.contracts.identity import TenantChanged
