@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+import structlog
 from psycopg import sql
 
 from embedded import Kafka, Postgres
@@ -25,6 +26,14 @@ from servicekit.migrate import create_roles, migrations_of, schema_of, upgrade
 from servicekit.service import Service
 
 PASSWORD = "test"
+
+# Short tracebacks: the default ones of a terminal print every frame's variables and take seconds.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 def free_port() -> int:

@@ -1,0 +1,1 @@
+"""A toy service, as small as one can be."""
