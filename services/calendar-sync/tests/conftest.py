@@ -40,7 +40,7 @@ from servicekit.testing import free_port
 
 T = TypeVar("T")
 
-POLL_SECONDS = 4.0
+POLL_SECONDS = 3.0
 NEXT_WEEK = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=7)
 
 

@@ -125,6 +125,7 @@ async def test_a_calendar_that_is_away_is_degraded_stays_busy_and_recovers(world
     [told] = clinic.said(CalendarConnectionDegraded)
     assert (told.connection_id, told.recovered) == (connection_id, False)
     await world.http.delete(f"{world.sandbox}/_sandbox/faults")
+    await world.admin.run("UPDATE connection SET due_at = now() WHERE id = %s", connection_id)
     await settled(clinic, 2, seconds=20)
     [_, recovered] = clinic.said(CalendarConnectionDegraded)
     assert recovered.recovered
