@@ -87,6 +87,7 @@ CREATE TABLE webhook (
   type text NOT NULL,
   object_id text NOT NULL,
   intent_id text,
+  payment_id uuid, -- from the object's metadata: an intent is not known here before its first try to pay
   status text NOT NULL DEFAULT 'received' CHECK (status IN ('received', 'done', 'ignored')),
   received_at timestamptz NOT NULL DEFAULT now()
 );
@@ -94,10 +95,11 @@ CREATE INDEX webhook_received ON webhook (received_at) WHERE status = 'received'
 """
 
 FUNCTIONS = {
-    "payment_of(text, text)": """
-CREATE FUNCTION payment_of(p_session text, p_intent text) RETURNS TABLE (tenant_id uuid, id uuid)
+    "payment_of(text, text, uuid)": """
+CREATE FUNCTION payment_of(p_session text, p_intent text, p_payment uuid) RETURNS TABLE (tenant_id uuid, id uuid)
 LANGUAGE sql SECURITY DEFINER SET search_path = payment, pg_temp AS $$
-  SELECT p.tenant_id, p.id FROM payment p WHERE p.session_id = p_session OR p.intent_id = p_intent LIMIT 1
+  SELECT p.tenant_id, p.id FROM payment p
+  WHERE p.session_id = p_session OR p.intent_id = p_intent OR p.id = p_payment LIMIT 1
 $$""",
     "due_payments(int)": """
 CREATE FUNCTION due_payments(p_limit int) RETURNS TABLE (tenant_id uuid, id uuid)

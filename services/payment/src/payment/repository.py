@@ -81,14 +81,16 @@ VALUES (:id, :tenant, :booking, :attempt, :mode, :capture, :amount, :currency, :
   :session_expires_at, :hold_ends, :due_at)
 """)
 _RECEIVE = text("""
-INSERT INTO webhook (event_id, type, object_id, intent_id) VALUES (:id, :type, :object, :intent)
+INSERT INTO webhook (event_id, type, object_id, intent_id, payment_id)
+VALUES (:id, :type, :object, :intent, :payment)
 ON CONFLICT DO NOTHING RETURNING 1
 """)
 _RECEIVED = text("""
-SELECT event_id, type, object_id, intent_id FROM webhook WHERE status = 'received' ORDER BY received_at LIMIT :limit
+SELECT event_id, type, object_id, intent_id, payment_id FROM webhook
+WHERE status = 'received' ORDER BY received_at LIMIT :limit
 """)
 _WEBHOOK_DONE = text("UPDATE webhook SET status = :status WHERE event_id = :id")
-_PAYMENT_OF = text("SELECT tenant_id, id FROM payment_of(:session, :intent)")
+_PAYMENT_OF = text("SELECT tenant_id, id FROM payment_of(:session, :intent, :payment)")
 _LEDGER = text("""
 INSERT INTO ledger (tenant_id, booking_id, payment_id, reference, debit, credit, amount, currency)
 VALUES (:tenant, :booking, :payment, :reference, :debit, :credit, :amount, :currency) ON CONFLICT DO NOTHING
@@ -227,14 +229,20 @@ async def announce_again(tx: Transaction, payment: Payment) -> None:
 
 async def receive(tx: Transaction, event: WebhookEvent) -> bool:
     """Stores a webhook once; False when it was here before."""
-    parameters = {"id": event.id, "type": event.type, "object": event.object_id, "intent": event.intent_id}
+    parameters = {
+        "id": event.id,
+        "type": event.type,
+        "object": event.object_id,
+        "intent": event.intent_id,
+        "payment": event.payment_id,
+    }
     return (await tx.connection.execute(_RECEIVE, parameters)).scalar_one_or_none() is not None
 
 
 async def received(tx: Transaction, limit: int = 50) -> list[WebhookEvent]:
     """Webhooks that were not acted on yet, oldest first."""
     rows = await tx.connection.execute(_RECEIVED, {"limit": limit})
-    return [WebhookEvent(row.event_id, row.type, row.object_id, row.intent_id) for row in rows]
+    return [WebhookEvent(row.event_id, row.type, row.object_id, row.intent_id, row.payment_id) for row in rows]
 
 
 async def webhook_done(tx: Transaction, event_id: str, status: str) -> None:
@@ -242,9 +250,10 @@ async def webhook_done(tx: Transaction, event_id: str, status: str) -> None:
     await tx.connection.execute(_WEBHOOK_DONE, {"id": event_id, "status": status})
 
 
-async def payment_of(tx: Transaction, session_id: str, intent_id: str | None) -> tuple[UUID, UUID] | None:
-    """(tenant, payment) of a Session or PaymentIntent."""
-    row = (await tx.connection.execute(_PAYMENT_OF, {"session": session_id, "intent": intent_id})).one_or_none()
+async def payment_of(tx: Transaction, event: WebhookEvent) -> tuple[UUID, UUID] | None:
+    """(tenant, payment) that a webhook is about; None when it is none of ours."""
+    parameters = {"session": event.object_id, "intent": event.intent_id, "payment": event.payment_id}
+    row = (await tx.connection.execute(_PAYMENT_OF, parameters)).one_or_none()
     return (row.tenant_id, row.id) if row is not None else None
 
 

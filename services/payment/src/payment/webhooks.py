@@ -23,7 +23,7 @@ async def act(database: Database, stripe: StripePayments, event: WebhookEvent) -
     """Looks the event's object up at Stripe and takes in what it says now: repeated, late and reordered webhooks
     all lead to the same end. One whose payment is not ours (or not paid) is ignored."""
     async with database.transaction() as tx:
-        found = await repository.payment_of(tx, event.object_id, event.intent_id)
+        found = await repository.payment_of(tx, event)
         if found is None:
             await repository.webhook_done(tx, event.id, "ignored")
             return

@@ -60,6 +60,7 @@ class WebhookEvent:
     type: str
     object_id: str
     intent_id: str | None
+    payment_id: UUID | None  # ours, from the object's metadata
 
 
 class StripePayments:
@@ -178,7 +179,7 @@ class StripePayments:
                 intent = intent["id"] if intent else None
             if document["object"] == "payment_intent":
                 intent = document["id"]
-            return WebhookEvent(event.id, event.type, document["id"], intent)
+            return WebhookEvent(event.id, event.type, document["id"], intent, _payment_id(document))
         raise Forged(str(failure)) from failure
 
     @staticmethod
@@ -198,3 +199,10 @@ class StripePayments:
                 raise StripeRefused(error.code or "refused", str(error.user_message or error)) from error
             except stripe.StripeError as error:
                 raise StripeAway(str(error)) from error
+
+
+def _payment_id(document: dict[str, Any]) -> UUID | None:
+    try:
+        return UUID((document.get("metadata") or {}).get("payment_id", ""))
+    except ValueError:
+        return None  # an object of somebody else's in the same account
