@@ -16,6 +16,13 @@ import typer
 COMMANDS = {
     "up": "up",
     "doctor": "doctor",
+    "seed": "seed",
+    "topics": "topics",
+    "lag": "topics",
+    "tail": "topics",
+    "dead-letters": "dead_letters",
+    "migrate": "maintenance",
+    "openapi": "maintenance",
 }
 
 
