@@ -14,6 +14,7 @@ import pytest
 from psycopg import sql
 
 from embedded import Kafka
+from events.brokers import kafka
 from events.brokers.kafka import KafkaBroker
 from events.brokers.memory import MemoryBroker
 from servicekit.testing import free_port
@@ -44,7 +45,7 @@ async def test_while_the_database_is_away_events_wait_in_place(own_toy: tuple[An
         await toy.until_handled(20)
         allow(False)
         await toy.publish(*pairs[20:40])
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(0.6)
         assert not consumer.stalled
         allow(True)
         await toy.emit(*pairs[40:])
@@ -110,12 +111,12 @@ async def shaky_toy(request: pytest.FixtureRequest, make_toy: Callable[[Any, str
 async def test_while_the_broker_is_away_the_outbox_waits_and_nothing_is_lost(shaky_toy: OnBroker) -> None:
     toy, away = shaky_toy
     pairs = [(f"key-{n % 5}", n) for n in range(90)]
-    async with toy.consuming(), toy.relaying(answer_seconds=1.0) as relay:
+    async with toy.consuming(), toy.relaying(answer_seconds=0.4) as relay:
         await toy.emit(*pairs[:30])
         await toy.until_handled(30)
         async with away():
             await toy.emit(*pairs[30:60])
-            await asyncio.sleep(2.5)
+            await asyncio.sleep(1.5)
             assert relay.broker_away
             assert len(await toy.rows("SELECT FROM outbox")) == 30
         await toy.emit(*pairs[60:])
@@ -125,6 +126,7 @@ async def test_while_the_broker_is_away_the_outbox_waits_and_nothing_is_lost(sha
         assert await toy.handled(f"key-{number}") == list(range(number, 90, 5))
 
 
+@pytest.mark.long
 async def test_a_consumer_starts_before_its_broker(
     make_toy: Callable[[Any, str | None], Awaitable[Any]], own_kafka: Kafka
 ) -> None:
@@ -141,8 +143,10 @@ async def test_a_consumer_starts_before_its_broker(
 
 
 async def test_a_stop_does_not_wait_for_a_broker_that_is_away(
-    make_toy: Callable[[Any, str | None], Awaitable[Any]], own_kafka: Kafka
+    make_toy: Callable[[Any, str | None], Awaitable[Any]], own_kafka: Kafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(kafka, "COMMIT_SECONDS", 1.0)
+    monkeypatch.setattr(kafka, "LEAVE_SECONDS", 1.0)
     toy = await make_toy(KafkaBroker(own_kafka.bootstrap, "stopping"), own_kafka.bootstrap)
     stop = asyncio.Event()
     running = asyncio.create_task(toy.consumer().run(stop))

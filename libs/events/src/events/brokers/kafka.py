@@ -15,7 +15,7 @@ from events.errors import BrokerUnavailable
 # While a broker is away the client logs some 50 errors a second; our own health and metrics say it once.
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
-COMMIT_SECONDS = 5.0
+COMMIT_SECONDS, LEAVE_SECONDS = 5.0, 5.0
 DISCARD_SECONDS = 1.0
 
 
@@ -197,7 +197,7 @@ class KafkaSubscription:
         """Leaves; a static member's partitions wait for it until its session ends."""
         if self._consumer is not None:
             try:
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(LEAVE_SECONDS):
                     await self._consumer.stop()
             except (TimeoutError, KafkaError):
                 return
