@@ -108,20 +108,20 @@ async def try_in_place(
 
 
 async def insist(
-    consumer: str, write: Callable[[], Awaitable[None]], pause: Pause, still_waiting: Callable[[], None]
+    consumer: str, work: Callable[[], Awaitable[None]], pause: Pause, still_waiting: Callable[[], None]
 ) -> None:
-    """The runtime's own writes: they wait for a database that is away, and raise what it refuses."""
+    """The runtime's own reads and writes: they wait for a database that is away, and raise what it refuses."""
     seconds = FIRST_PAUSE
     while True:
         try:
-            await write()
+            await work()
             return
         except AWAY as error:
-            log.warning("cannot park yet: the database is away", consumer=consumer, error=describe(error))
+            log.warning("the database is away; the runtime waits", consumer=consumer, error=describe(error))
         except DBAPIError as error:
             if not is_transient(error):
                 raise
-            log.warning("cannot park yet: the database is away", consumer=consumer, error=describe(error))
+            log.warning("the database is away; the runtime waits", consumer=consumer, error=describe(error))
         still_waiting()
         await pause(seconds)
         seconds = min(seconds * 2, LONGEST_PAUSE)

@@ -14,13 +14,12 @@ from faust.contrib.asgi import faust_app_running
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.types import TP
-from sqlalchemy.exc import DBAPIError
 
 from events import Transaction
 from events.envelope import Message, legible_key
 from events.handlers import handlers_of
 from events.handling import Handling
-from events.reaction import AWAY, describe, is_transient
+from events.reaction import insist
 from events.replaying import Replayer
 from events.topics import TOPICS
 from insight import repository
@@ -94,15 +93,14 @@ class Worker:
             await asyncio.Event().wait()
 
     async def _positions(self) -> Mapping[tuple[str, int], int]:
-        while True:
-            try:
-                async with self._database.transaction() as tx:
-                    return await repository.positions(tx)
-            except (DBAPIError, *AWAY) as error:
-                if isinstance(error, DBAPIError) and not is_transient(error):
-                    raise
-                log.warning("cannot begin to read yet: the database is away", error=describe(error))
-                await asyncio.sleep(0.5)
+        found: dict[tuple[str, int], int] = {}
+
+        async def read() -> None:
+            async with self._database.transaction() as tx:
+                found.update(await repository.positions(tx))
+
+        await insist("insight", read, asyncio.sleep, lambda: None)
+        return found
 
 
 async def _advance(tx: Transaction, message: Message) -> None:
