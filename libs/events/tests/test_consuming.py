@@ -83,12 +83,12 @@ async def test_keys_run_side_by_side_and_each_in_order(toy: Any) -> None:
         running -= 1
 
     pairs = [(f"key-{n % 10}", n) for n in range(200)]
-    async with toy.consuming(react):
+    async with toy.consuming(react, at_once=4):
         await toy.publish(*pairs)
         await toy.until_handled(200)
     for number in range(10):
         assert await toy.handled(f"key-{number}") == list(range(number, 200, 10))
-    assert most > 2
+    assert 2 < most <= 4  # a backlog leaves connections to requests
 
 
 async def test_control_without_lanes_in_turn_keys_get_out_of_order(

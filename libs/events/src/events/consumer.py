@@ -18,7 +18,7 @@ from events.envelope import Message
 from events.errors import Flooded
 from events.flow import Flow
 from events.handlers import Handler
-from events.handling import Handling
+from events.handling import AT_ONCE, Handling
 from events.reaction import Transactions
 from events.replaying import Replayer
 
@@ -49,6 +49,7 @@ class Consumer:
         *,
         member: str,
         lanes: int = LANES,
+        at_once: int = AT_ONCE,
         flood_limit: int = FLOOD_LIMIT,
     ) -> None:
         self.name = name
@@ -64,7 +65,7 @@ class Consumer:
         self._deaths: deque[float] = deque()
         self._last_progress = time.monotonic()
         self._replayer = Replayer(name, transactions, handlers)
-        self._handling = Handling(name, transactions, handlers, on_parked=self._replayer.wake)
+        self._handling = Handling(name, transactions, handlers, on_parked=self._replayer.wake, at_once=at_once)
         self.started = asyncio.Event()
 
     # -- health ------------------------------------------------------------------------------------------------

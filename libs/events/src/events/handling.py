@@ -1,5 +1,6 @@
 """One event, handled exactly once or parked: what every transport that delivers at least once can call."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from uuid import UUID
@@ -11,6 +12,8 @@ from events.handlers import Handler
 from events.metrics import DELAY, HANDLED
 from events.reaction import Pause, Transactions, event_id_of, insist, react, try_in_place
 from events.transaction import Transaction, traceparent
+
+AT_ONCE = 8
 
 Note = Callable[[Transaction, Message], Awaitable[None]]
 
@@ -30,13 +33,16 @@ class Handling:
         *,
         on_parked: Callable[[], None],
         note: Note = _note_nothing,
+        at_once: int = AT_ONCE,
     ) -> None:
-        """`note` is awaited in every transaction that settles a message, to keep a position beside the effect."""
+        """`note` is awaited in every transaction that settles a message, to keep a position beside the effect.
+        `at_once` bounds the transactions, so that a backlog leaves connections to requests."""
         self.name = name
         self._transactions = transactions
         self._handlers = handlers
         self._on_parked = on_parked
         self._note = note
+        self._at_once = asyncio.Semaphore(at_once)
 
     def knows(self, message: Message) -> bool:
         """Whether the message is for one of the handlers (or cannot be told to be for others)."""
@@ -50,7 +56,8 @@ class Handling:
         """
 
         async def attempt() -> str:
-            return await self._attempt(message)
+            async with self._at_once:
+                return await self._attempt(message)
 
         outcome, reason = await try_in_place(self.name, attempt, pause, still_waiting)
         if outcome in ("early", "dead"):

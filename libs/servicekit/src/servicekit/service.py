@@ -5,7 +5,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import structlog
 import uvicorn
@@ -24,7 +24,7 @@ from servicekit import jobs, keys, problems
 from servicekit.auth import HttpClient, TokenVerifier
 from servicekit.database import Database, engine_for
 from servicekit.people import People
-from servicekit.settings import ServiceSettings
+from servicekit.settings import CommonSettings, ServiceSettings
 from servicekit.signing import Signer
 from servicekit.telemetry import configure_logging, continue_trace
 from servicekit.waking import Waker
@@ -97,7 +97,7 @@ class Service:
         )
         app.state.service = self
         problems.install(app)
-        app.add_middleware(_Traced)
+        app.add_middleware(Traced)
         for router in routers:
             app.include_router(router)
         app.add_api_route("/health/live", self._live, include_in_schema=False)
@@ -142,7 +142,10 @@ class Service:
         ]
         if self.consumes and (handlers := handlers_of(self.name)):
             member = f"{self.name}-{self.settings.replica}"
-            self.consumer = Consumer(self.name, self.broker, self.database.transaction, handlers, member=member)
+            at_once = max(2, self.settings.pool_size // 2)  # the other half is for requests and jobs
+            self.consumer = Consumer(
+                self.name, self.broker, self.database.transaction, handlers, member=member, at_once=at_once
+            )
             tasks.append(asyncio.create_task(self.consumer.run(stop)))
         tasks.extend(asyncio.create_task(run(stop)) for run in self._background)
         for task in tasks:
@@ -193,7 +196,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-class _Traced:
+class Traced:
     """Takes up the caller's trace, or begins one, for every request."""
 
     def __init__(self, app: Any) -> None:
@@ -206,7 +209,25 @@ class _Traced:
         await self._app(scope, receive, send)
 
 
-async def _serve(service: Service, mode: Mode) -> None:
+class Runnable(Protocol):
+    """What `run` serves: a `Service`, or the gateway, which has no database."""
+
+    name: str
+    app: FastAPI
+    failed: bool
+
+    @property
+    def settings(self) -> CommonSettings:
+        """Host, port and logs."""
+
+    def working(self) -> contextlib.AbstractAsyncContextManager[None]:
+        """What runs beside the API."""
+
+    async def close(self) -> None:
+        """Ends all connections."""
+
+
+async def _serve(service: Runnable, mode: Mode) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -236,7 +257,7 @@ async def _serve(service: Service, mode: Mode) -> None:
         stopping.cancel()
 
 
-def run(build: Callable[[], Service]) -> None:
+def run(build: Callable[[], Runnable]) -> None:
     """The whole of a service's `__main__.py`: builds it and serves until SIGTERM or SIGINT."""
     mode = sys.argv[1] if len(sys.argv) > 1 else "all"
     if mode not in ("api", "worker", "all"):
