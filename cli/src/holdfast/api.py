@@ -85,9 +85,7 @@ class Api:
         what = f"{method} {path}"
         begun = time.perf_counter()
         try:
-            response = await self._client.request(
-                method, path, json=json, params=params, content=content, headers=sent
-            )
+            response = await self._client.request(method, path, json=json, params=params, content=content, headers=sent)
         except httpx.HTTPError as error:
             raise CallFailed(f"{self.base_url}{path} did not answer ({type(error).__name__}: {error}).") from error
         took = (time.perf_counter() - begun) * 1000

@@ -6,10 +6,10 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -26,6 +26,7 @@ KAFKA_VARIABLE = "KAFKA_BOOTSTRAP"
 _SPAN = re.compile(r"(\d+)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _NO_ERROR = 0
+T = TypeVar("T")
 
 
 def bootstrap_of(ready_file: Path | None) -> str:
@@ -88,7 +89,7 @@ async def _lag(bootstrap: str) -> list[dict[str, Any]]:
     return [{"group": row.group, "topic": row.topic, "partition": row.partition, "lag": row.lag} for row in rows]
 
 
-async def _answered(bootstrap: str, asking: Any) -> Any:
+async def _answered(bootstrap: str, asking: Awaitable[T]) -> T:
     try:
         return await asking
     except KafkaError as error:

@@ -15,12 +15,14 @@ import typer
 # Command → module in holdfast.commands. A module may register several commands.
 COMMANDS = {
     "up": "up",
+    "demo": "demo",
     "doctor": "doctor",
     "seed": "seed",
     "topics": "topics",
     "lag": "topics",
     "tail": "topics",
     "dead-letters": "dead_letters",
+    "audit": "audit",
     "migrate": "maintenance",
     "openapi": "maintenance",
 }

@@ -77,7 +77,6 @@ async def _connect_calendars(api: Api, ready: Ready, clinic: Clinic, tell: Tell)
         begun = (await api.insist("POST", f"{path}/sync/initiate", json=body, token=token)).expect(202)
         answer = await api.follow(begun["authorize_url"])
         if answer.status_code != 200:
-            raise CallFailed(
-                f"The consent for {slug}'s calendar ended with {answer.status_code} at {answer.url.copy_with(query=None)}."
-            )
+            place = answer.url.copy_with(query=None)
+            raise CallFailed(f"The consent for {slug}'s calendar ended with {answer.status_code} at {place}.")
     tell(f"Google calendars of {' and '.join(wanted.values())} are connected")

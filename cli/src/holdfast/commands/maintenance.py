@@ -21,7 +21,8 @@ def register(app: typer.Typer) -> None:
 
 def migrate(
     database: Annotated[
-        str | None, typer.Option(help="postgresql://… of a role that may make roles; POSTGRES_URL, or the ready file's.")
+        str | None,
+        typer.Option(help="postgresql://… of a superuser; else POSTGRES_URL, or the ready file's."),
     ] = None,
     ready_file: ReadyFile = None,
     as_json: AsJson = False,

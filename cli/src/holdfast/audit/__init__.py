@@ -1,0 +1,1 @@
+"""`holdfast audit`: bookings against money over all schemas, and against the sandbox's own ledger."""
