@@ -23,6 +23,7 @@ COMMANDS = {
     "tail": "topics",
     "dead-letters": "dead_letters",
     "audit": "audit",
+    "verify": "verify",
     "migrate": "maintenance",
     "openapi": "maintenance",
 }

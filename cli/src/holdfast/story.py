@@ -10,10 +10,12 @@ from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Any
 
+import psycopg
+
 from events.topics import TOPICS
 
 from .api import Api, CallFailed
-from .demo_data import ALFA, id_of
+from .demo_data import ALFA
 from .shop import Sandbox, Shop, ThrowAway, guest, open_clinic
 from .system import Ready
 from .telling import Teller, money
@@ -147,7 +149,8 @@ class Story:
 
     async def _late(self, clinic: ThrowAway) -> None:
         shop, teller = clinic.shop, self._teller
-        price = {"amount": 20_000, "currency": "pln"}
+        amount, currency = 20_000, "pln"
+        price = {"amount": amount, "currency": currency}
         await clinic.offer("hygiene", price=price, payment={"mode": "full"}, hold_minutes=LATE_HOLD_MINUTES)
         slot = (await shop.slots("hygiene", days=3))[-1]
         hold = (await shop.hold(slot["slot_id"])).expect(201)
@@ -160,13 +163,15 @@ class Story:
         await self._sandbox.fault("unavailable", match="/expire")
         paid = await self._sandbox.pay(session)
         paid.expect(200)
-        teller.step("Pay", f"card 4242 for {money(**price)}, and the webhook is held up", paid.milliseconds)
+        teller.step("Pay", f"card 4242 for {money(amount, currency)}, and the webhook is held up", paid.milliseconds)
         begun = time.perf_counter()
         other = await self._take_when_free(shop, slot["slot_id"])
         teller.step("Taken", f"the hold ran out, and somebody else has the time until {clock(other['expires_at'])}")
+        await self._events(hold["id"], ("booking.hold_expired.v1",), begun)
+        begun = time.perf_counter()
         await self._sandbox.repair()
+        teller.step("Heard", "now Stripe can be reached again, and payment learns of the money")
         expected = (
-            "booking.hold_expired.v1",
             "payment.payment_succeeded.v1",
             "booking.booking_unfulfillable.v1",
             "payment.refund_issued.v1",
@@ -179,6 +184,8 @@ class Story:
         teller.step(
             "Money back", f"the appointment is {now['status']}; Stripe's books: {told}, kept {money(kept, 'pln')}"
         )
+        for line in await asyncio.to_thread(_ledger_lines, self._ready.postgres, hold["id"]):
+            teller.note(f"our ledger: {line}")
         if kept:
             raise CallFailed(f"{money(kept, 'pln')} is kept for an appointment that was not given.")
         (await shop.release(other)).expect(204)
@@ -212,6 +219,14 @@ class Story:
         return seen.type == kind and seen.is_about(booking_id) and place not in self._told
 
 
+def _ledger_lines(database: str, booking_id: str) -> list[str]:
+    """The double-entry lines of a booking's money, oldest first."""
+    statement = "SELECT debit, credit, amount, currency FROM payment.ledger WHERE booking_id = %s ORDER BY id"
+    with psycopg.connect(database) as connection:
+        rows = connection.execute(statement, [booking_id]).fetchall()
+    return [f"{money(amount, currency)} from {credit} to {debit}" for debit, credit, amount, currency in rows]
+
+
 def when(slot: dict[str, Any]) -> str:
     """`Tue 24 Nov 09:00`, in the clinic's time."""
     return datetime.fromisoformat(slot["local_start"]).strftime("%a %d %b %H:%M")
@@ -229,7 +244,7 @@ async def places(ready: Ready) -> dict[str, str]:
     found = {
         "Booking page": f"{ready.gateway}/{ALFA.slug}",
         "API": f"{ready.gateway}{docs}",
-        "Anna's week": f"{ready.gateway}/v1/clinics/alfa/providers/{id_of('alfa', 'anna')}/availability?offering=whitening",
+        "Free times": f"{ready.gateway}/v1/clinics/alfa/providers/anna/availability?offering=whitening",
         "Kafka": ready.kafka,
         "PostgreSQL": ready.postgres,
         "Sign in": "alfa@klinika.test or patient@example.test, password holdfast-demo",

@@ -1,0 +1,1 @@
+"""`holdfast verify`: a scripted end-to-end check of any running deployment."""
