@@ -288,6 +288,14 @@ async def test_a_hold_becomes_one_appointment_however_often_it_is_sent(clinic: C
     }
 
 
+async def test_patients_are_sent_back_only_where_the_clinic_allows(clinic: Clinic) -> None:
+    hold = (await clinic.hold(clinic.offer(await clinic.offering("full"), [await clinic.resource()]))).json()
+    refused = await clinic.request(hold, return_url="https://evil.example/x")
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "return_url")
+    own = clinic.service.settings.public_url + "/clinic?x=1"
+    assert (await clinic.request(hold, return_url=own)).status_code == 201
+
+
 async def test_settled_with_nothing_due(clinic: Clinic) -> None:
     booking = await clinic.appointment(clinic.offer(await clinic.offering("full"), [await clinic.resource()]))
     nothing = Money(amount=0, currency="pln")

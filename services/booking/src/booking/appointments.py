@@ -4,9 +4,10 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
-from booking import holds, repository, saga
+from booking import catalogue, holds, repository, saga
 from booking.domain import Action, CancellationTerms, State, Trigger, cancellation_fee, decide
 from booking.errors import HoldExpired, HoldUsed, IllegalTransition
 from booking.holds import by_whom
@@ -18,7 +19,7 @@ from events.contracts.booking import AppointmentRequested, BookingCancelled, Boo
 from servicekit import copies
 from servicekit.auth import DESK, Principal, hash_token, new_manage_token
 from servicekit.capabilities import CustomerToken, PaymentRequest
-from servicekit.problems import Forbidden, NotFound
+from servicekit.problems import Forbidden, NotFound, ValidationFailed
 from servicekit.signing import Signer
 
 PAYMENT_REQUEST_SECONDS = 60
@@ -77,6 +78,20 @@ async def request(
     if booking.amount_due == 0:
         booking = await saga.accept(tx, booking, payment_id=None)
     return booking, token
+
+
+async def check_return_url(tx: Transaction, public_url: str, return_url: str | None) -> None:
+    """Patients are sent back to our own pages, or to an origin that the clinic allows; 422 otherwise."""
+    if return_url is None:
+        return
+    tenant = await catalogue.tenant(tx)
+    if _origin(return_url) not in {_origin(url) for url in (public_url, *tenant.settings.allowed_origins)}:
+        raise ValidationFailed.of("return_url", "its origin is not one of the clinic's allowed_origins")
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
 
 
 async def payment_request(

@@ -107,6 +107,7 @@ async def request_appointment(
 ) -> Any:
     """Turn a hold into an appointment."""
     token, contact = customer
+    await appointments.check_return_url(tx, service.settings.public_url, body.return_url)
     if body.slot_id is not None:
         hold, _ = await holds.place(
             tx,

@@ -62,6 +62,12 @@ def candidate(group: list[OfferedResource]) -> Candidate:
     )
 
 
+def providers(offer: Offer) -> list[UUID]:
+    """The practitioners that the offer's assignments name, in order of preference."""
+    named = (resource.resource_id for group in offer.candidates for resource in group if resource.kind == "p")
+    return list(dict.fromkeys(named))
+
+
 def instant(seconds: int) -> datetime:
     """Epoch seconds as an aware datetime."""
     return datetime.fromtimestamp(seconds, UTC)

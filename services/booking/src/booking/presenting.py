@@ -31,6 +31,7 @@ async def slot(tx: Transaction, booking: Booking) -> SlotView:
     known = await catalogue.resources(tx, [resource.id for resource in booking.resources])
     local = booking.start_at.astimezone(ZoneInfo(booking.time_zone))
     offer = offers.read_again(booking.offer)
+    row = await repository.slot_of(tx, booking)
     return SlotView(
         slot_id=booking.offer,
         start=booking.start_at,
@@ -38,8 +39,10 @@ async def slot(tx: Transaction, booking: Booking) -> SlotView:
         local_start=local.isoformat(),
         zone_abbreviation=local.tzname() or "",
         provider_id=booking.provider_id,
+        provider_ids=offers.providers(offer),
         offering_id=booking.offering_id,
         seats=booking.seats,
+        remaining=row.capacity - row.reserved,
         price=Money(amount=offer.amount, currency=booking.currency),
         resources=[
             SlotResource(id=resource.id, type=known[resource.id].type, name=known[resource.id].name)

@@ -52,8 +52,10 @@ class SlotView(BaseModel):
     local_start: str
     zone_abbreviation: str
     provider_id: UUID | None
+    provider_ids: list[UUID]
     offering_id: UUID
     seats: int
+    remaining: int
     price: Money
     resources: list[SlotResource]
 
