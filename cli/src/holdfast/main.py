@@ -24,6 +24,7 @@ COMMANDS = {
     "dead-letters": "dead_letters",
     "audit": "audit",
     "verify": "verify",
+    "bench": "bench",
     "migrate": "maintenance",
     "openapi": "maintenance",
 }
