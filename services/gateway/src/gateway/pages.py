@@ -151,40 +151,47 @@ async def landing(request: Request) -> HTMLResponse:
 async def manage(request: Request, booking_id: str) -> HTMLResponse:
     """One visit. Its token is in the fragment, which never leaves the browser; `?clinic=` says whose visit it is."""
     try:
-        data = {"booking": str(UUID(booking_id)), "clinic": None, "name": None, "zone": None}
+        booking = UUID(booking_id)
+        clinic = request.query_params.get("clinic")
+        return _visit(request, booking, await _card(_reader(request), clinic) if clinic else None)
     except ValueError:
         return _refusal(request, 404, "no_visit")
-    clinic = request.query_params.get("clinic")
-    locales: Sequence[str] = ()
-    if clinic is not None:
-        try:
-            card = await _card(_reader(request), clinic)
-        except NotFound:
-            return _refusal(request, 404, "no_clinic")
-        except Unavailable:
-            return _refusal(request, 503, "away")
-        data |= {"clinic": card["slug"], "name": card["name"], "zone": card["time_zone"]}
-        locales = card["locales"]
-    return render("manage.html", request, language=language_of(request, locales), clinic=data, data=data)
+    except NotFound:
+        return _refusal(request, 404, "no_clinic")
+    except Unavailable:
+        return _refusal(request, 503, "away")
+
+
+def _visit(request: Request, booking: UUID, card: Mapping[str, Any] | None) -> HTMLResponse:
+    shown = _shown(card) if card else {"clinic": None, "name": None, "zone": None}
+    language = language_of(request, card["locales"] if card else ())
+    return render("visit.html", request, language=language, clinic=shown, data=shown | {"booking": str(booking)})
 
 
 @router.api_route("/{clinic}", methods=["GET", "HEAD"])
 async def booking_page(request: Request, clinic: str) -> HTMLResponse:
-    """A clinic's booking page."""
+    """A clinic's booking page; with `?appointment=`, where Stripe returns to, the page of that visit."""
     try:
         reader = _reader(request)
         card = await _card(reader, clinic)
+        if appointment := request.query_params.get("appointment"):
+            return _visit(request, UUID(appointment), card)
         path = f"/v1/clinics/{card['tenant_id']}/offerings"
         listed = await reader.get_json("availability", path, params={"limit": "200"})
+    except ValueError:
+        return _refusal(request, 404, "no_visit")
     except NotFound:
         return _refusal(request, 404, "no_clinic")
     except Unavailable:
         return _refusal(request, 503, "away")
     language = language_of(request, card["locales"])
     offerings = [_offering(entry) for entry in listed["data"] if entry["active"]]
-    shown = {"slug": card["slug"], "name": card["name"], "zone": card["time_zone"]}
-    data = {"clinic": card["slug"], "name": card["name"], "zone": card["time_zone"], "offerings": offerings}
-    return render("booking.html", request, language=language, clinic=shown, offerings=offerings, data=data)
+    data = _shown(card) | {"offerings": offerings}
+    return render("booking.html", request, language=language, clinic=_shown(card), offerings=offerings, data=data)
+
+
+def _shown(card: Mapping[str, Any]) -> dict[str, Any]:
+    return {"clinic": card["slug"], "name": card["name"], "zone": card["time_zone"]}
 
 
 async def _card(reader: Reader, clinic: str) -> dict[str, Any]:

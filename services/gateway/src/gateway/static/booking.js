@@ -1,0 +1,285 @@
+// The booking page: offering, time, hold, details. Paying and what came of it is visit.js. All by the public API.
+import { $, button, call, clinic, clock, data, dated, el, fill, keep, kept, lang, locale, money, now, problem, refusal, say, show, t,
+  whenOf, zone } from "./kit.js";
+
+const DAYS = 14, form = $("form");
+const v = { step: "offerings", provider: "any", providers: [], slots: [], tries: 0, turn: 0 };
+const dayOf = (at) => new Intl.DateTimeFormat("en-CA", { timeZone: zone }).format(new Date(at)); // YYYY-MM-DD
+const addDays = (day, n) => new Date(Date.parse(day) + n * 864e5).toISOString().slice(0, 10);
+const how = ({ payment, price }) => t(`pay_${payment.mode}`, { amount: money({ ...price, amount: payment.deposit_amount ?? 0 }) });
+const offeringOf = (slot) => data.offerings.find(({ id }) => id === slot.offering_id);
+const nameOf = (slot) => slot.resources?.find(({ type }) => type === "practitioner")?.name
+  ?? v.providers.find(({ id }) => id === slot.provider_id)?.name ?? "";
+
+function address() {
+  const search = new URLSearchParams({ lang });
+  if (v.step !== "offerings") search.set("offering", v.offering.slug);
+  return `${location.pathname}?${search}`;
+}
+function step(name, push = true) {
+  ["offerings", "times", "details"].forEach((section) => { $(`#${section}`).hidden = section !== name; });
+  v.step = name;
+  problem();
+  history[push ? "pushState" : "replaceState"]({ step: name }, "", address());
+  $(`#${name} h1`).focus();
+  scrollTo(0, 0);
+}
+async function choose(offering, push = true) {
+  Object.assign(v, { offering, slots: [], providers: [], first: dayOf(now()), day: null });
+  fill({ offering: offering.name });
+  step("times", push);
+  $("#refused").hidden = true;
+  const listed = await call("GET", `/providers?offering=${offering.id}`);
+  if (!listed.ok) problem(refusal(listed));
+  v.providers = listed.body.data ?? [];
+  await pick("any");
+}
+const soonest = (id) => v.providers.filter((one) => id === "any" || one.id === id).map((one) => one.next_available).filter(Boolean).sort()[0];
+async function pick(provider) {
+  const next = soonest(provider), today = dayOf(now());
+  const first = next && dayOf(next) > addDays(today, DAYS - 1) ? dayOf(next) : today;
+  Object.assign(v, { provider, first, day: null, slots: [], resume: null });
+  draw();
+  v.socket?.close();
+  if (await load()) listen();
+}
+async function load() { // false when it failed or a newer search has begun
+  const turn = ++v.turn;
+  if (!v.slots.length) $("#status").textContent = t("loading");
+  const asked = new URLSearchParams({ offering: v.offering.id, from: v.first, to: addDays(v.first, DAYS - 1), tz: zone });
+  const answer = await call("GET", `/providers/${v.provider}/availability?${asked}`);
+  if (turn !== v.turn) return false;
+  if (!answer.ok) { problem(refusal(answer)); return false; }
+  Object.assign(v, { slots: answer.body.slots, resume: answer.body.resume, degraded: answer.body.degraded[0], truth: Date.now() });
+  if (!v.day || v.day < v.first) v.day = v.slots[0]?.local_start.slice(0, 10) ?? v.first;
+  draw();
+  return true;
+}
+const reload = (delay = 300) => { clearTimeout(v.timer); v.timer = setTimeout(load, delay + Math.random() * delay); };
+const onDay = (day) => v.slots.filter((slot) => slot.local_start.startsWith(day));
+
+function draw() {
+  const focused = document.activeElement?.dataset.key, fresh = (day) => onDay(day).filter((slot) => !slot.gone).length;
+  const most = Math.max(1, ...Array.from({ length: DAYS }, (_, i) => fresh(addDays(v.first, i))));
+  $("#providers").replaceChildren(...[{ id: "any", slug: "any", name: t("anyone") }, ...v.providers].map(({ id, slug, name }) =>
+    el("button", { type: "button", className: "prov", "data-testid": `provider-${slug}`, "data-key": slug, "aria-pressed": id === v.provider,
+      onclick: () => pick(id) }, el("b", {}, name), el("span", {}, soonest(id) ? t("from_day", { day: dated(soonest(id)) }) : t("no_times")))));
+  $("#days").replaceChildren(...Array.from({ length: DAYS }, (_, i) => addDays(v.first, i)).map((day) => {
+    const named = (options) => show(`${day}T12:00Z`, { timeZone: "UTC", ...options }), free = fresh(day), bar = el("span", { className: "bar" });
+    bar.style.setProperty("--v", free / most);
+    return el("button", { type: "button", className: `day ${free ? "free" : "no"}`, "data-testid": `day-${day}`, "data-key": day,
+      "aria-pressed": day === v.day, onclick: () => { v.day = day; draw(); $("#day").focus(); } },
+    el("span", {}, named({ weekday: "short" })), el("b", { className: "num" }, named({ day: "numeric" })),
+    el("span", { className: "sr" }, named({ month: "long" })), bar, el("span", {}, free ? t("n_free", { n: free }) : t("none")));
+  }));
+  $("#earlier").disabled = v.first <= dayOf(now());
+  $("#day").textContent = show(`${v.day ?? v.first}T12:00Z`, { timeZone: "UTC", weekday: "long", day: "numeric", month: "long" });
+  const differs = clock(now()) !== new Intl.DateTimeFormat(locale, { timeStyle: "short" }).format(now());
+  const local = new Intl.DateTimeFormat(locale, { timeStyle: "short" }).format(now());
+  $("#zone").textContent = t(differs ? "times_differ" : "times_in", { zone: zone.replaceAll("_", " "), local });
+  $("#status").textContent = v.away ? t("offline", { time: clock(v.truth) }) : v.degraded ? t("degraded", { time: clock(v.degraded.since) })
+    : onDay(v.day).length || !v.resume ? "" : t(v.slots.length ? "no_day" : "no_days");
+  const mine = kept.hold?.slot, listed = onDay(v.day).filter((slot) => slot.start !== mine?.start);
+  if (mine && mine.offering_id === v.offering.id && dayOf(mine.start) === v.day) listed.push(mine);
+  const parts = { morning: [], afternoon: [], evening: [] }, hour = (slot) => Number(slot.local_start.slice(11, 13));
+  listed.sort((a, b) => Date.parse(a.start) - Date.parse(b.start))
+    .forEach((slot) => parts[hour(slot) < 12 ? "morning" : hour(slot) < 17 ? "afternoon" : "evening"].push(cell(slot, slot === mine)));
+  $("#slots").replaceChildren(...Object.entries(parts).filter(([, cells]) => cells.length)
+    .map(([part, cells]) => el("div", { className: "part" }, el("h3", {}, t(part)), el("div", { className: "times" }, ...cells))));
+  $("#bar").hidden = !mine;
+  if (mine && $("#bar").dataset.of !== kept.hold.id) {
+    $("#bar").replaceChildren(el("p", {}, t("held", { time: clock(mine.start), until: clock(kept.hold.expires_at) }), " ",
+      el("b", { className: "num", "data-is": "countdown" })), button(t("let_go"), letGo),
+    button(t("continue"), details, { className: "btn solid big", "data-testid": "continue" }));
+    $("#bar").dataset.of = kept.hold.id;
+  } else if (!mine) { $("#bar").replaceChildren(); delete $("#bar").dataset.of; }
+  if (focused) ($(`[data-key="${focused}"]`) ?? $("#day")).focus();
+}
+function cell(slot, mine) {
+  const gone = slot.gone && !mine, waiting = slot === v.pressed;
+  const note = gone ? t("just_taken") : v.offering.capacity > 1 && !mine ? t("seats_left", { n: slot.remaining })
+    : v.provider === "any" ? nameOf(slot).split(" ")[0] : "";
+  return el("button", { type: "button", className: `time ${gone ? "gone" : mine ? "mine" : waiting ? "wait" : ""}`, "data-key": slot.start,
+    ...(gone ? { "aria-disabled": "true" } : { "data-testid": `slot-${slot.local_start.slice(11, 16)}`, "aria-pressed": mine }),
+    onclick: () => (mine ? details() : gone ? null : hold(slot)) }, el("b", {}, clock(slot.start)), el("span", {}, note));
+}
+
+async function hold(slot, again = true) {
+  if (v.pressed) return;
+  v.pressed = slot;
+  problem();
+  draw();
+  const slow = setTimeout(() => { $("#status").textContent = t("holding", { time: clock(slot.start) }); }, 400);
+  const answer = await call("POST", "/holds", { body: { slot_id: slot.slot_id }, key: crypto.randomUUID() });
+  clearTimeout(slow);
+  v.pressed = null;
+  if (answer.status === 201) {
+    const before = kept.hold;
+    keep({ hold: answer.body });
+    v.left = Infinity;
+    v.day = dayOf(answer.body.slot.start);
+    if (v.day < v.first || v.day > addDays(v.first, DAYS - 1)) { v.first = v.day; reload(0); }
+    $("#refused").hidden = true;
+    draw();
+    tick();
+    say(t("held", { time: clock(slot.start), until: clock(kept.hold.expires_at) }));
+    $("[data-testid=continue]").focus();
+    if (before) await call("DELETE", `/holds/${before.id}`, { token: before.manage_token });
+  } else if (answer.status === 409) {
+    slot.gone = true;
+    draw();
+    refused(slot, answer.body.alternatives ?? []);
+    reload(2000);
+  } else if ([410, 422].includes(answer.status)) { // an offer from before: ask anew, and once more for the same time
+    const same = (await load()) && v.slots.find((other) => other.start === slot.start && (v.provider !== "any" || other.provider_ids));
+    if (same && again) return hold(same, false);
+    problem(t("changed", { time: clock(slot.start) }));
+  } else { draw(); problem(refusal(answer)); }
+}
+function refused(slot, alternatives) {
+  const [title, text, places] = $("#refused").children;
+  title.textContent = t("taken_title", { time: clock(slot.start) });
+  text.textContent = t(alternatives.length ? "taken_text" : "taken_none");
+  places.replaceChildren(...alternatives.map((other) => button(`${dated(other.start)}, ${clock(other.start)} ${nameOf(other)}`, () => hold(other))));
+  $("#refused").hidden = false;
+  title.focus();
+}
+async function letGo() {
+  const held = kept.hold;
+  keep({ hold: null });
+  if (v.step === "details") step("times", false);
+  draw();
+  if (!held) return;
+  say(t("released", { time: clock(held.slot.start) }));
+  await call("DELETE", `/holds/${held.id}`, { token: held.manage_token });
+  reload();
+}
+
+function details() {
+  const { slot, expires_at } = kept.hold, offering = offeringOf(slot), free = offering.free_until_minutes;
+  step("details");
+  fill({ when: whenOf(slot), facts: [offering.name, nameOf(slot), data.name].filter(Boolean).join(" · "),
+    held: t("held", { time: clock(slot.start), until: clock(expires_at) }),
+    money: `${slot.price.amount ? money(slot.price) : t("free")}. ${how(offering)}. ${free ? t("free_cancel", { n: Math.ceil(free / 60) }) : ""}` });
+  $("[data-testid=confirm]").textContent = t(offering.payment.mode === "free" || !slot.price.amount ? "confirm_free" : "confirm_paid");
+  tick();
+}
+function tick() { // from the end and the server's clock, never by counting down
+  if (!kept.hold) return;
+  const left = Math.max(0, Math.ceil((Date.parse(kept.hold.expires_at) - now()) / 1000)), time = clock(kept.hold.slot.start);
+  fill({ countdown: `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}` });
+  for (const mark of [300, 120, 60]) if (v.left > mark && left <= mark) say(t("minutes_left", { n: mark / 60 }));
+  if (v.left > 30 && left <= 30) say(t("seconds_left", { time }), "assertive");
+  v.left = left;
+  if (!left && !v.asking) ended(time);
+}
+async function ended(time) { // asked before it is said: another window may have renewed or used the hold
+  v.asking = true;
+  const answer = await call("GET", `/holds/${kept.hold.id}`, { token: kept.hold.manage_token });
+  v.asking = false;
+  if (answer.status === 0 || answer.status >= 500 || v.sending) return;
+  if (answer.body.status === "held" && Date.parse(answer.body.expires_at) > now()) return keep({ hold: { ...kept.hold, ...answer.body } });
+  keep({ hold: null });
+  if (v.step === "details") step("times", false);
+  reload(0);
+  problem(t(answer.body.status === "converted" ? "used" : "hold_ended", { time }));
+}
+
+function complain(faults) { // by field; true when there is nothing to complain about
+  for (const name of ["name", "email", "phone"]) {
+    $(`#${name}-error`).textContent = faults.includes(name) ? t(`bad_${name}`) : "";
+    $(`#${name}-error`).hidden = !faults.includes(name);
+    $(`#${name}`).setAttribute("aria-invalid", faults.includes(name));
+  }
+  if (faults.length) $(`#${faults[0]}`).focus();
+  return !faults.length;
+}
+form.onsubmit = async (event) => {
+  event.preventDefault();
+  const said = Object.fromEntries([...new FormData(form)].map(([name, text]) => [name, text.trim()])), sender = $("[data-testid=confirm]");
+  const faults = [!said.name && "name", !/^[^\s@]+@[^\s@]+$/.test(said.email) && "email", said.phone && !/^[+\d][\d ()./-]{5,}$/.test(said.phone) && "phone"];
+  if (v.sending || !kept.hold || !complain(faults.filter(Boolean))) return;
+  const customer = { name: said.name, email: said.email, ...(said.phone && { phone: said.phone }), locale: said.locale,
+    time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone };
+  const body = { hold_id: kept.hold.id, hold_token: kept.hold.manage_token, customer, return_url: location.origin + location.pathname };
+  if (JSON.stringify(body) !== v.sent) Object.assign(v, { sent: JSON.stringify(body), key: crypto.randomUUID() }); // the same press: the same key
+  v.sending = true;
+  sender.setAttribute("aria-disabled", "true");
+  say(t("sending"));
+  problem();
+  const answer = await call("POST", "/appointments", { body, key: v.key });
+  v.sending = false;
+  sender.removeAttribute("aria-disabled");
+  if (answer.status === 201) {
+    const { id, manage_token, payment } = answer.body;
+    keep({ hold: null, tokens: { ...kept.tokens, [id]: manage_token } });
+    history.replaceState(null, "", `${location.pathname}?appointment=${id}`); // the form is gone from the history
+    return payment.checkout_url ? location.assign(payment.checkout_url) : location.reload();
+  }
+  if (answer.status === 410) return ended(clock(kept.hold.slot.start));
+  const fields = (answer.body.errors ?? []).map(({ field }) => field.replace("customer.", "")).filter((name) => $(`#${name}-error`));
+  if (complain(fields)) problem(answer.status === 409 ? t("used") : refusal(answer));
+};
+
+function listen() {
+  const asked = new URLSearchParams({ resume: v.resume, ...(v.provider !== "any" && { provider: v.provider }) });
+  const socket = new WebSocket(`${location.origin.replace("http", "ws")}/v1/clinics/${clinic}/live?${asked}`);
+  v.socket = socket;
+  socket.onmessage = ({ data: text }) => { if (v.socket === socket) heard(JSON.parse(text)); };
+  socket.onclose = () => {
+    if (v.socket !== socket) return;
+    if (v.tries++) { v.away = true; draw(); }
+    setTimeout(() => { if (v.socket === socket) listen(); }, Math.min(15, 2 ** (v.tries - 1)) * 1000);
+  };
+}
+function heard(frame) {
+  v.truth = Date.now();
+  const others = (frame.viewers ?? frame.count ?? 0) - 1;
+  if (frame.type === "hello" || frame.type === "viewers") {
+    $("#viewers").hidden = others < 1;
+    $("#viewers").textContent = t("viewers", { n: others > 9 ? "9+" : others });
+  }
+  if (frame.type === "hello") {
+    if (v.away) say(t("online"));
+    Object.assign(v, { resume: frame.resume ?? v.resume, tries: 0, away: false });
+    draw();
+  } else if (frame.type === "slot_taken") taken(frame);
+  else if (["slot_freed", "schedule_changed", "reset"].includes(frame.type)) reload();
+}
+function taken({ provider_id, start, end, offering_id, remaining }) {
+  const [from, to] = [Date.parse(start), Date.parse(end)], known = v.providers.some(({ id }) => id === provider_id);
+  for (const slot of v.slots.filter((one) => !one.gone && Date.parse(one.start) < to && from < Date.parse(one.end))) {
+    if (offering_id === slot.offering_id && remaining > 0) { slot.remaining = remaining; continue; }
+    slot.provider_ids = slot.provider_ids.filter((id) => id !== provider_id);
+    slot.gone = !slot.provider_ids.length;
+    const mine = slot === v.pressed || slot.start === kept.hold?.slot.start;
+    if (slot.gone && !mine && slot.local_start.startsWith(v.day)) v.news = t("said_taken", { time: clock(slot.start), n: onDay(v.day).filter((one) => !one.gone).length });
+  }
+  if (v.news) v.telling ??= setTimeout(() => { say(v.news); Object.assign(v, { news: null, telling: null }); }, 1500);
+  draw();
+  if (!known) reload(); // a room or a device: which times it costs only the search knows
+}
+
+$("#change").onclick = () => step("offerings");
+$("#back").onclick = letGo;
+$("#earlier").onclick = () => { v.first = [addDays(v.first, -DAYS), dayOf(now())].sort()[1]; v.day = null; load(); };
+$("#later").onclick = () => { v.first = addDays(v.first, DAYS); v.day = null; load(); };
+setInterval(tick, 1000);
+addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
+addEventListener("popstate", async ({ state }) => {
+  if (v.step === "details" && kept.hold) await letGo();
+  step(v.offering && state?.step !== "offerings" ? "times" : "offerings", false);
+});
+data.offerings.forEach((offering) => {
+  const card = $(`[data-offering="${offering.slug}"]`);
+  card.querySelector("[data-price]").textContent = offering.price.amount ? money(offering.price) : t("free");
+  card.querySelector("[data-how]").textContent = how(offering);
+  card.onclick = () => choose(offering);
+});
+if (kept.hold) { // a reload, another look: what is held is still held
+  const answer = await call("GET", `/holds/${kept.hold.id}`, { token: kept.hold.manage_token });
+  keep({ hold: answer.body.status === "held" ? { ...kept.hold, ...answer.body } : null });
+}
+const asked = new URLSearchParams(location.search).get("offering");
+const first = kept.hold ? offeringOf(kept.hold.slot) : data.offerings.find(({ id, slug }) => [id, slug].includes(asked));
+if (first) choose(first, false);

@@ -1,0 +1,50 @@
+// What the pages' scripts share: the words, the API, times and money. The data comes with the page.
+export const $ = (selector) => document.querySelector(selector);
+export const data = JSON.parse($("#data").textContent), { lang, words, clinic, zone } = data;
+export const locale = navigator.languages.find((tag) => tag.startsWith(lang)) ?? lang;
+export const t = (key, values = {}) => words[key].replace(/{(\w+)}/g, (_, name) => values[name]);
+
+// What this tab has of a clinic: its hold, and the manage tokens of its appointments. Tokens are never in a URL.
+const stored = `holdfast:${clinic}`;
+export const kept = { hold: null, tokens: {}, ...JSON.parse(sessionStorage.getItem(stored) ?? "{}") };
+export const keep = (change) => sessionStorage.setItem(stored, JSON.stringify(Object.assign(kept, change)));
+
+export const el = (tag, props = {}, ...inside) => {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) name in made ? (made[name] = value) : made.setAttribute(name, value);
+  made.append(...inside);
+  return made;
+};
+export const button = (text, onclick, props = {}) => el("button", { type: "button", className: "btn big", onclick, ...props }, text);
+export const fill = (texts) => Object.entries(texts).forEach(([name, text]) => document.querySelectorAll(`[data-is="${name}"]`)
+  .forEach((place) => { place.textContent = text; }));
+export const say = (text, how = "polite") => { $(`#${how}`).textContent = text; };
+export const problem = (text) => { $("#problem").textContent = text ?? ""; $("#problem").hidden = !text; };
+
+let skew = 0; // how far the server's clock is ahead of this one
+export const now = () => Date.now() + skew;
+export const show = (at, options) => new Intl.DateTimeFormat(locale, { timeZone: zone, ...options }).format(new Date(at));
+export const clock = (at) => show(at, { timeStyle: "short" });
+export const dated = (at) => show(at, { weekday: "short", day: "numeric", month: "short" });
+export const whenOf = (slot) => `${dated(slot.start)}, ${clock(slot.start)}–${clock(slot.end)} ${slot.zone_abbreviation}`;
+export const money = ({ amount, currency }) => {
+  const style = { style: "currency", currency };
+  const digits = new Intl.NumberFormat("en", style).resolvedOptions().maximumFractionDigits;
+  return new Intl.NumberFormat(locale, { ...style, trailingZeroDisplay: "stripIfInteger" }).format(amount / 10 ** digits);
+};
+
+// An answer of the clinic's API; status 0 when there was none, which is also what a time-out is.
+export async function call(method, path, { body, token, key } = {}) {
+  const headers = { Accept: "application/json", ...(body && { "Content-Type": "application/json" }),
+    ...(token && { Authorization: `Bearer ${token}` }), ...(key && { "Idempotency-Key": key }) };
+  const sent = { method, headers, body: body && JSON.stringify(body), cache: "no-store", signal: AbortSignal.timeout(20000) };
+  try {
+    const answer = await fetch(`/v1/clinics/${clinic}${path}`, sent), text = await answer.text();
+    if (answer.headers.get("date")) skew = Date.parse(answer.headers.get("date")) - Date.now();
+    const wait = answer.headers.get("retry-after") ?? 10;
+    return { ok: answer.ok, status: answer.status, wait, body: text ? JSON.parse(text) : {} };
+  } catch (error) {
+    return { ok: false, status: 0, wait: 10, body: {}, error };
+  }
+}
+export const refusal = ({ status, wait }) => t(status === 429 ? "too_many" : status === 0 || status >= 500 ? "unreachable" : "refused", { n: wait });
