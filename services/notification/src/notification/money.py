@@ -1,0 +1,38 @@
+"""What payment says, and who is told of it. It has a topic of its own, so it may be here before the booking is."""
+
+from events import Transaction
+from events.contracts.payment import PaymentFailed, PaymentVoided, RefundFailed, RefundIssued
+from notification import telling
+from notification.domain import Template
+
+
+async def tell_of_refund(tx: Transaction, event: RefundIssued) -> None:
+    """Money went back to the patient."""
+    if event.amount.amount == 0:
+        return
+    booking = await telling.known(tx, event.booking_id)
+    await telling.patient(
+        tx, booking, Template.MONEY_REFUNDED, f"refund {event.refund_id}", **event.amount.model_dump()
+    )
+
+
+async def tell_of_release(tx: Transaction, event: PaymentVoided) -> None:
+    """What was reserved on the card is free again."""
+    if event.amount.amount == 0:
+        return
+    booking = await telling.known(tx, event.booking_id)
+    occasion = f"payment {event.payment_id}"
+    await telling.patient(tx, booking, Template.AUTHORIZATION_RELEASED, occasion, **event.amount.model_dump())
+
+
+async def tell_of_decline(tx: Transaction, event: PaymentFailed) -> None:
+    """The card was declined; only true while the booking waits for its payment."""
+    booking = await telling.known(tx, event.booking_id)
+    await telling.patient(tx, booking, Template.PAYMENT_FAILED, f"payment {event.payment_id}")
+
+
+async def alert_of_failed_refund(tx: Transaction, event: RefundFailed) -> None:
+    """Told once a refund, however often it fails."""
+    booking = await telling.known(tx, event.booking_id)
+    occasion = f"refund {event.refund_id}"
+    await telling.clinic(tx, booking, Template.CLINIC_REFUND_FAILED, occasion, **event.amount.model_dump())

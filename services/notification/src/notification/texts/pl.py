@@ -1,0 +1,100 @@
+"""Polish."""
+
+from notification.domain import Template as T
+from notification.texts.shape import Texts, Words
+
+POLISH = Texts(
+    words={
+        T.REQUEST_RECEIVED: Words(
+            "Prośba przyjęta: {when}, {offering}",
+            "Prośba przyjęta",
+            "{clinic} ma Twoją prośbę i odpowie najpóźniej {deadline}. Do tego czasu termin pozostaje Twój, a karta "
+            "zostanie obciążona tylko wtedy, gdy odpowiedź będzie pozytywna.",
+        ),
+        T.BOOKING_CONFIRMED: Words(
+            "Potwierdzone: {when}, {offering}",
+            "Potwierdzone",
+            "Twoja wizyta w {clinic} jest zarezerwowana. W załączniku jest plik do kalendarza.",
+        ),
+        T.REMINDER: Words(
+            "Przypomnienie: {when}, {offering}",
+            "Do zobaczenia wkrótce",
+            "Przypominamy o Twojej wizycie w {clinic}.",
+        ),
+        T.BOOKING_CANCELLED: Words(
+            "Odwołane: {when}, {offering}",
+            "Odwołane",
+            "Twoja wizyta w {clinic} została odwołana. Załączony plik usunie ją z kalendarza.",
+        ),
+        T.BOOKING_REJECTED: Words(
+            "Prośba odrzucona: {when}, {offering}",
+            "Prośba odrzucona",
+            "{clinic} nie może przyjąć Twojej prośby. Karta nie zostanie obciążona, a blokada środków zostanie zdjęta.",
+        ),
+        T.BOOKING_UNFULFILLABLE: Words(
+            "Brak rezerwacji, pieniądze wracają: {when}, {offering}",
+            "Ten termin przepadł",
+            "Twoja płatność dotarła po zwolnieniu terminu i nie można go już było przydzielić. "
+            "Wszystkie pieniądze wrócą do Ciebie bez żadnych działań z Twojej strony.",
+        ),
+        T.HOLD_EXPIRED: Words(
+            "Brak rezerwacji: {when}, {offering}",
+            "Termin zwolniony",
+            "Twoja płatność nie dotarła na czas, więc termin został zwolniony. Jeśli płatność jeszcze nadejdzie, "
+            "otrzymasz wizytę, o ile termin będzie wolny, albo zwrot pieniędzy.",
+        ),
+        T.MONEY_REFUNDED: Words(
+            "Zwrot {amount} od {clinic}",
+            "Pieniądze wracają",
+            "{amount} wraca tam, skąd przyszła płatność. Na koncie może być widoczne dopiero po 10 dniach.",
+        ),
+        T.AUTHORIZATION_RELEASED: Words(
+            "Blokada zdjęta: {amount}, {clinic}",
+            "Karta nie została obciążona",
+            "Blokada {amount} na Twojej karcie została zdjęta. Na koncie może być to widoczne po kilku dniach.",
+        ),
+        T.PAYMENT_FAILED: Words(
+            "Płatność nie powiodła się: {when}, {offering}",
+            "Płatność odrzucona",
+            "Twoja karta została odrzucona. Termin jest jeszcze przez chwilę zarezerwowany: spróbuj ponownie tą lub "
+            "inną kartą.",
+        ),
+        T.CLINIC_APPROVAL: Words(
+            "Prosimy o decyzję: {when}, {offering}",
+            "Potrzebna decyzja",
+            "Prośba o wizytę czeka na odpowiedź do {deadline}. Bez odpowiedzi zostanie odrzucona, a pacjent odzyska "
+            "wszystko.",
+        ),
+        T.CLINIC_CONFIRMED: Words("Nowa rezerwacja: {when}, {offering}", "Nowa rezerwacja", "Zarezerwowano wizytę."),
+        T.CLINIC_CANCELLED: Words(
+            "Odwołane: {when}, {offering}", "Odwołane", "Wizyta została odwołana. Jej termin jest znów wolny."
+        ),
+        T.CLINIC_REFUND_FAILED: Words(
+            "Zwrot {amount} nie powiódł się",
+            "Nieudany zwrot",
+            "Nie udało się zwrócić pacjentowi {amount}. Próby trwają; jeśli to nie pomoże, prosimy zwrócić pieniądze "
+            "ręcznie.",
+        ),
+    },
+    with_practitioner="{offering}, {practitioner}",
+    label_what="Wizyta",
+    label_who="Specjalista",
+    label_patient="Pacjent",
+    label_price="Cena",
+    label_paid="Zapłacono",
+    label_deposit="Wpłacona zaliczka",
+    label_fee="Zatrzymana opłata",
+    label_deadline="Odpowiedź do",
+    free="Bezpłatnie",
+    button_manage="Zobacz lub odwołaj wizytę",
+    button_pay="Zapłać ponownie",
+    button_again="Zobacz rezerwację",
+    button_desk="Otwórz panel",
+    plans_change="Plany się zmieniają.",
+    cancel_free_until="Możesz bezpłatnie odwołać wizytę do {until}.",
+    cancel_fee_after="Później zatrzymujemy {percent} ceny.",
+    cancel_fee="Przy odwołaniu zatrzymujemy {percent} ceny.",
+    cancel_free="Możesz bezpłatnie odwołać wizytę aż do jej rozpoczęcia.",
+    footer_patient="Ta wiadomość przyszła, ponieważ w Twoim imieniu poproszono o wizytę w {clinic}.",
+    footer_clinic="Ta wiadomość przyszła, ponieważ pracujesz w {clinic} lub otrzymujesz jej powiadomienia.",
+)
