@@ -243,6 +243,7 @@ async def _serve(service: Runnable, mode: Mode) -> None:
         ws_per_message_deflate=False,
         lifespan="off",
         server_header=False,
+        proxy_headers=False,  # whose X-Forwarded-For is believed is decided by TRUSTED_PROXIES alone
     )
     server = _Server(config)
     async with contextlib.AsyncExitStack() as stack:

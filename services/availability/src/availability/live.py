@@ -20,7 +20,7 @@ from events.topics import AVAILABILITY, BY_NAME
 
 log = structlog.get_logger(__name__)
 
-REFRESH_SECONDS = 0.2
+REFRESH_SECONDS = 1.0
 PATIENCE_SECONDS = 5.0
 _PARTITIONS = [TopicPartition(AVAILABILITY, number) for number in range(BY_NAME[AVAILABILITY].partitions)]
 

@@ -78,7 +78,7 @@ class Live:
 
     async def _read(self, stop: asyncio.Event) -> None:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False, fetch_max_wait_ms=200
+            bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False, fetch_max_wait_ms=500
         )
         partitions = [TopicPartition(AVAILABILITY, number) for number in range(BY_NAME[AVAILABILITY].partitions)]
         try:
@@ -92,7 +92,7 @@ class Live:
                     self._windows[partition.partition] = window
                 consumer.seek(partition, window.next)
             while not stop.is_set():
-                for partition, messages in (await consumer.getmany(timeout_ms=200)).items():
+                for partition, messages in (await consumer.getmany(timeout_ms=500)).items():
                     for raw in messages:
                         self._take(partition.partition, raw)
                 self.reading = True

@@ -21,9 +21,9 @@ class Route:
     open: bool
 
     def fits(self, parts: tuple[str, ...]) -> bool:
-        """Whether a path has this form; `{…}` stands for one part."""
+        """Whether a path has this form; `{…}` stands for one part that is not empty."""
         return len(parts) == len(self.parts) and all(
-            own.startswith("{") or own == part for own, part in zip(self.parts, parts, strict=True)
+            (own.startswith("{") and part != "") or own == part for own, part in zip(self.parts, parts, strict=True)
         )
 
 

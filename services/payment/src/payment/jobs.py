@@ -14,7 +14,7 @@ async def act_on_webhooks(service: Service) -> None:
     await webhooks.act_on_all(service.database, service.get(StripePayments))
 
 
-@every(0.5)
+@every(1.0)
 async def move_payments(service: Service) -> None:
     """Brings payments to where booking wants them; also closes Checkouts at the end of their hold."""
     async with service.database.transaction() as tx:

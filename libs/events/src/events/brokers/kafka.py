@@ -117,7 +117,7 @@ class KafkaSubscription:
             "heartbeat_interval_ms": 1_500,
             "rebalance_timeout_ms": 20_000,
             "max_poll_interval_ms": 300_000,
-            "fetch_max_wait_ms": 200,
+            "fetch_max_wait_ms": 500,
             "max_partition_fetch_bytes": 262_144,
             "partition_assignment_strategy": [StickyPartitionAssignor],
         }

@@ -1,0 +1,50 @@
+"""What is reachable from outside, and nothing else."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.table import ROUTES, find
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "service"),
+    [
+        ("POST", "/v1/auth/login", "identity"),
+        ("GET", "/v1/clinics/alfa", "identity"),
+        ("GET", "/v1/clinics/alfa/offerings", "availability"),
+        ("GET", "/v1/clinics/alfa/providers/any/availability", "availability"),
+        ("POST", "/v1/clinics/alfa/holds", "booking"),
+        ("PUT", "/v1/clinics/alfa/appointments/1/cancel", "booking"),
+        ("POST", "/v1/payments/webhook", "payment"),
+        ("GET", "/v1/calendar/oauth/google/callback", "calendar-sync"),
+    ],
+)
+def test_a_path_goes_to_the_service_that_owns_it(method: str, path: str, service: str) -> None:
+    route, _ = find(method, path)
+    assert route is not None
+    assert route.service == service
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/internal/checkouts", "/metrics", "/v1/clinics/alfa/offerings/", "/v1/clinics//offerings", "/v1", "/v1/reports"],
+)
+def test_what_is_not_in_the_table_is_not_there(path: str) -> None:
+    assert find("GET", path) == (None, frozenset())
+
+
+def test_another_method_is_told_which_there_are() -> None:
+    route, allowed = find("DELETE", "/v1/clinics/alfa/appointments")
+    assert route is None
+    assert allowed == {"GET", "POST"}
+
+
+@given(st.lists(st.text(max_size=8), max_size=7))
+def test_no_path_ever_leads_to_an_internal_route(parts: list[str]) -> None:
+    route, _ = find("POST", "/internal/" + "/".join(parts))
+    assert route is None
+
+
+def test_every_route_is_under_v1() -> None:
+    assert {route.parts[0] for route in ROUTES} == {"v1"}
