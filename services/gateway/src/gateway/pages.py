@@ -114,6 +114,12 @@ def render(name: str, request: Request, *, language: str, status: int = 200, **v
     return HTMLResponse(page, status, headers=HEADERS | {"Cache-Control": "no-store", "Vary": "Accept-Language"})
 
 
+def still_page(name: str) -> HTMLResponse:
+    """A page in English that needs nothing of the request."""
+    page = _templates.get_template(name).render(t=words_in("en"), lang="en", links={})
+    return HTMLResponse(page, headers=HEADERS)
+
+
 def _refusal(request: Request, status: int, kind: str) -> HTMLResponse:
     """A page that says what is wrong: its words are `<kind>_title` and `<kind>_text`."""
     return render("message.html", request, language=language_of(request), status=status, kind=kind)
