@@ -77,6 +77,7 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_templates.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "sort_keys": True}
 _templates.globals.update(asset=asset, languages=LANGUAGES)
 
 

@@ -1,5 +1,5 @@
 // The booking page: offering, time, hold, details. Paying and what came of it is visit.js. All by the public API.
-import { $, button, call, clinic, clock, data, dated, el, fill, keep, kept, lang, locale, money, now, problem, refusal, say, show, t,
+import { $, button, call, clinic, clock, data, dated, el, fill, here, keep, kept, lang, locale, money, now, problem, refusal, say, show, t,
   whenOf, zone } from "./kit.js";
 
 const DAYS = 14, form = $("form");
@@ -74,10 +74,9 @@ function draw() {
   }));
   $("#earlier").disabled = v.first <= dayOf(now());
   $("#day").textContent = show(`${v.day ?? v.first}T12:00Z`, { timeZone: "UTC", weekday: "long", day: "numeric", month: "long" });
-  const differs = clock(now()) !== new Intl.DateTimeFormat(locale, { timeStyle: "short" }).format(now());
-  const local = new Intl.DateTimeFormat(locale, { timeStyle: "short" }).format(now());
-  $("#zone").textContent = t(differs ? "times_differ" : "times_in", { zone: zone.replaceAll("_", " "), local });
-  $("#status").textContent = v.away ? t("offline", { time: clock(v.truth) }) : v.degraded ? t("degraded", { time: clock(v.degraded.since) })
+  const same = clock(now()) === here(now());
+  $("#zone").textContent = t(same ? "times_in" : "times_differ", { zone: zone.replaceAll("_", " "), local: here(now()) });
+  $("#status").textContent = v.away ? t("offline", { time: here(v.truth) }) : v.degraded ? t("degraded", { time: here(v.degraded.since) })
     : onDay(v.day).length || !v.resume ? "" : t(v.slots.length ? "no_day" : "no_days");
   const mine = kept.hold?.slot, listed = onDay(v.day).filter((slot) => slot.start !== mine?.start);
   if (mine && mine.offering_id === v.offering.id && dayOf(mine.start) === v.day) listed.push(mine);
@@ -88,7 +87,7 @@ function draw() {
     .map(([part, cells]) => el("div", { className: "part" }, el("h3", {}, t(part)), el("div", { className: "times" }, ...cells))));
   $("#bar").hidden = !mine;
   if (mine && $("#bar").dataset.of !== kept.hold.id) {
-    $("#bar").replaceChildren(el("p", {}, t("held", { time: clock(mine.start), until: clock(kept.hold.expires_at) }), " ",
+    $("#bar").replaceChildren(el("p", {}, t("held", { time: clock(mine.start), until: here(kept.hold.expires_at) }), " ",
       el("b", { className: "num", "data-is": "countdown" })), button(t("let_go"), letGo),
     button(t("continue"), details, { className: "btn solid big", "data-testid": "continue" }));
     $("#bar").dataset.of = kept.hold.id;
@@ -122,7 +121,7 @@ async function hold(slot, again = true) {
     $("#refused").hidden = true;
     draw();
     tick();
-    say(t("held", { time: clock(slot.start), until: clock(kept.hold.expires_at) }));
+    say(t("held", { time: clock(slot.start), until: here(kept.hold.expires_at) }));
     $("[data-testid=continue]").focus();
     if (before) await call("DELETE", `/holds/${before.id}`, { token: before.manage_token });
   } else if (answer.status === 409) {
@@ -159,7 +158,7 @@ function details() {
   const { slot, expires_at } = kept.hold, offering = offeringOf(slot), free = offering.free_until_minutes;
   step("details");
   fill({ when: whenOf(slot), facts: [offering.name, nameOf(slot), data.name].filter(Boolean).join(" · "),
-    held: t("held", { time: clock(slot.start), until: clock(expires_at) }),
+    held: t("held", { time: clock(slot.start), until: here(expires_at) }),
     money: `${slot.price.amount ? money(slot.price) : t("free")}. ${how(offering)}. ${free ? t("free_cancel", { n: Math.ceil(free / 60) }) : ""}` });
   $("[data-testid=confirm]").textContent = t(offering.payment.mode === "free" || !slot.price.amount ? "confirm_free" : "confirm_paid");
   tick();
@@ -252,6 +251,7 @@ function taken({ provider_id, start, end, offering_id, remaining }) {
     if (offering_id === slot.offering_id && remaining > 0) { slot.remaining = remaining; continue; }
     slot.provider_ids = slot.provider_ids.filter((id) => id !== provider_id);
     slot.gone = !slot.provider_ids.length;
+    if (slot.provider_id === provider_id) slot.provider_id = slot.provider_ids[0];
     const mine = slot === v.pressed || slot.start === kept.hold?.slot.start;
     if (slot.gone && !mine && slot.local_start.startsWith(v.day)) v.news = t("said_taken", { time: clock(slot.start), n: onDay(v.day).filter((one) => !one.gone).length });
   }
@@ -271,10 +271,10 @@ addEventListener("popstate", async ({ state }) => {
   step(v.offering && state?.step !== "offerings" ? "times" : "offerings", false);
 });
 data.offerings.forEach((offering) => {
-  const card = $(`[data-offering="${offering.slug}"]`);
+  const card = $(`[data-testid="offering-${offering.slug}"]`);
   card.querySelector("[data-price]").textContent = offering.price.amount ? money(offering.price) : t("free");
   card.querySelector("[data-how]").textContent = how(offering);
-  card.onclick = () => choose(offering);
+  card.onclick = (event) => { event.preventDefault(); choose(offering); };
 });
 if (kept.hold) { // a reload, another look: what is held is still held
   const answer = await call("GET", `/holds/${kept.hold.id}`, { token: kept.hold.manage_token });

@@ -25,6 +25,7 @@ let skew = 0; // how far the server's clock is ahead of this one
 export const now = () => Date.now() + skew;
 export const show = (at, options) => new Intl.DateTimeFormat(locale, { timeZone: zone, ...options }).format(new Date(at));
 export const clock = (at) => show(at, { timeStyle: "short" });
+export const here = (at) => new Intl.DateTimeFormat(locale, { timeStyle: "short" }).format(new Date(at)); // the visitor's clock
 export const dated = (at) => show(at, { weekday: "short", day: "numeric", month: "short" });
 export const whenOf = (slot) => `${dated(slot.start)}, ${clock(slot.start)}–${clock(slot.end)} ${slot.zone_abbreviation}`;
 export const money = ({ amount, currency }) => {
@@ -40,7 +41,8 @@ export async function call(method, path, { body, token, key } = {}) {
   const sent = { method, headers, body: body && JSON.stringify(body), cache: "no-store", signal: AbortSignal.timeout(20000) };
   try {
     const answer = await fetch(`/v1/clinics/${clinic}${path}`, sent), text = await answer.text();
-    if (answer.headers.get("date")) skew = Date.parse(answer.headers.get("date")) - Date.now();
+    const ahead = Date.parse(answer.headers.get("date")) - Date.now();
+    skew = Math.abs(ahead) > 2000 ? ahead : 0; // a Date has whole seconds
     const wait = answer.headers.get("retry-after") ?? 10;
     return { ok: answer.ok, status: answer.status, wait, body: text ? JSON.parse(text) : {} };
   } catch (error) {
