@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from uuid import UUID
 import httpx
 
 from .errors import HoldfastError
-from .system import ready_path
+from .system import Ready, ready_path
 
 if TYPE_CHECKING:
     from servicekit.signing import Signer
@@ -150,13 +151,12 @@ class Internal:
         return answer.expect(200)
 
 
-def service_signer(ready_file: Path | None) -> Signer:
-    """Signs calls between services with the running system's keys (HOLDFAST_KEYS, or beside its ready file)."""
+def service_signer(ready: Ready, ready_file: Path | None) -> Signer:
+    """Signs calls between services with the running system's keys."""
     from servicekit import keys
     from servicekit.signing import Signer
 
-    named = os.environ.get(KEYS_VARIABLE)
-    path = Path(named) if named else ready_path(ready_file).parent / "keys.json"
+    path = _keys_path(ready, ready_path(ready_file).parent / "keys.json")
     try:
         return Signer(keys.load(path).of("services"), "services")
     except (OSError, KeyError, ValueError) as error:
@@ -164,6 +164,18 @@ def service_signer(ready_file: Path | None) -> Signer:
             f"The keys of the running system cannot be read from {path} ({error}); nothing was done: run this as the "
             f"user who started the system, or name its key file in {KEYS_VARIABLE}."
         ) from error
+
+
+def _keys_path(ready: Ready, beside: Path) -> Path:
+    """HOLDFAST_KEYS, the file beside the ready file, or (where that one lies elsewhere) what identity was told."""
+    import psutil
+
+    if named := os.environ.get(KEYS_VARIABLE):
+        return Path(named)
+    if not beside.exists() and "identity" in ready.pids:
+        with suppress(psutil.Error):  # gone, or another user's: then the file beside is named in the complaint
+            return Path(psutil.Process(ready.pids["identity"]).environ().get(KEYS_VARIABLE, beside))
+    return beside
 
 
 def tenant_path(tenant_id: UUID, *parts: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
 import signal
 import sys
@@ -51,26 +50,23 @@ class Options:
     """The environment that `up` was started in."""
 
 
-def installed_services() -> list[Service]:
-    """The services that can be started: those whose package has its composition root."""
-    return [service for service in environment.SERVICES if _startable(service.module, "main")]
-
-
-def installed_sandbox() -> Sequence[str] | None:
-    """The sandbox's command, None where it is not installed."""
-    return module_command("sandbox") if _startable("sandbox", "app") else None
+def everything(data: Path, port: int, *, sandbox: bool = True, ready_file: Path | None = None) -> Options:
+    """Every service and the sandbox, told what this process was told."""
+    data = data.absolute()
+    return Options(
+        data=data,
+        port=port,
+        sandbox=sandbox,
+        ready_file=ready_file.absolute() if ready_file else data / "ready.json",
+        services=environment.SERVICES,
+        sandbox_command=module_command(SANDBOX),
+        outside=dict(os.environ),
+    )
 
 
 def module_command(module: str, *arguments: str) -> list[str]:
     """How a package of ours is run."""
     return [sys.executable, "-m", module, *arguments]
-
-
-def _startable(package: str, root: str) -> bool:
-    try:
-        return importlib.util.find_spec(f"{package}.{root}") is not None
-    except ModuleNotFoundError:
-        return False
 
 
 Act = Callable[[Ready], Awaitable[bool]]

@@ -17,7 +17,7 @@ VISIBLE_WITHIN = 30.0
 
 async def seed_demo(ready: Ready, ready_file: Path | None, tell: Tell) -> None:
     """Everything of `demo_data`; done twice it is the same. `tell` is given one line a step."""
-    signer = service_signer(ready_file)
+    signer = service_signer(ready, ready_file)
     async with Internal(signer, ready.services) as internal:
         await asyncio.gather(
             *(internal.put("identity", f"/internal/users/{account.id}", account.body()) for account in ACCOUNTS)

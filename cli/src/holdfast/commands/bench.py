@@ -16,6 +16,8 @@ import typer
 from ..options import AsJson, ReadyFile
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from ..benching import Report
     from ..system import Ready
 
@@ -71,11 +73,11 @@ def journey(
         append_section(MEASUREMENTS, markdown(report, shlex.join(["holdfast", *sys.argv[1:]])))
 
 
-def _on_its_own(measure: object) -> Report:
+def _on_its_own(measure: Callable[[Ready], Awaitable[Report]]) -> Report:
     """Starts a system in a temporary directory for as long as it takes."""
     from ..console import PlainReporter
     from ..errors import HoldfastError
-    from ..run import Options, installed_sandbox, installed_services, run
+    from ..run import everything, run
 
     reports: list[Report] = []
 
@@ -89,21 +91,11 @@ def _on_its_own(measure: object) -> Report:
             """Not worth a line."""
 
     async def act(ready: Ready) -> bool:
-        reports.append(await measure(ready))  # type: ignore[operator]
+        reports.append(await measure(ready))
         return False
 
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-", ignore_cleanup_errors=True) as folder:
-        data = Path(folder)
-        options = Options(
-            data=data,
-            port=0,
-            sandbox=True,
-            ready_file=data / "ready.json",
-            services=installed_services(),
-            sandbox_command=installed_sandbox(),
-            outside=dict(os.environ),
-        )
-        asyncio.run(run(options, Quiet(), act))
+        asyncio.run(run(everything(Path(folder), 0), Quiet(), act))
     if not reports:
         raise HoldfastError("Nothing was measured; the reason is above.")
     return reports[0]

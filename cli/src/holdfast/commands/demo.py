@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -31,14 +30,14 @@ def demo(
     """
     from ..console import reporter
     from ..errors import HoldfastError, NotRunning
-    from ..run import Options, installed_sandbox, installed_services, run
+    from ..run import everything, run
     from ..seeding import seed_demo
     from ..story import places, tell_story
     from ..system import Ready, load_ready
     from ..telling import teller
 
-    data = data.absolute()
-    place = ready_file.absolute() if ready_file else data / "ready.json"
+    options = everything(data, port, ready_file=ready_file)
+    place = options.ready_file
     tell = teller(as_json)
 
     async def act(ready: Ready) -> bool:
@@ -56,17 +55,7 @@ def demo(
         if running is not None:
             asyncio.run(act(running))
             raise typer.Exit(0)
-        report = reporter(as_json)
-        options = Options(
-            data=data,
-            port=port,
-            sandbox=True,
-            ready_file=place,
-            services=installed_services(),
-            sandbox_command=installed_sandbox(),
-            outside=dict(os.environ),
-        )
-        code = asyncio.run(run(options, report, act))
+        code = asyncio.run(run(options, reporter(as_json), act))
     except HoldfastError as error:
         tell.fail(str(error))
         code = 1

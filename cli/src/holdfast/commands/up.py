@@ -33,19 +33,11 @@ def up(
     """Start PostgreSQL, Kafka and all services, and keep them running until ^C."""
     from ..console import reporter
     from ..errors import HoldfastError
-    from ..run import Options, installed_sandbox, installed_services, run
+    from ..run import everything, run
 
-    data = data.absolute()
     report = reporter(as_json)
-    options = Options(
-        data=data,
-        port=port,
-        sandbox="STRIPE_API_KEY" not in os.environ if sandbox is None else sandbox,
-        ready_file=ready_file.absolute() if ready_file else data / "ready.json",
-        services=installed_services(),
-        sandbox_command=installed_sandbox(),
-        outside=dict(os.environ),
-    )
+    with_sandbox = "STRIPE_API_KEY" not in os.environ if sandbox is None else sandbox
+    options = everything(data, port, sandbox=with_sandbox, ready_file=ready_file)
     try:
         code = asyncio.run(run(options, report))
     except HoldfastError as error:
