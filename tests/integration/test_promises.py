@@ -202,8 +202,8 @@ def test_no_service_can_read_anothers_tables(system: System) -> None:
             "GET",
             "/v1/clinics/{clinic}/providers/any/availability?offering=x&from=a&to=b",
             None,
-            422,
-            "validation-failed",
+            404,
+            "not-found",
         ),
     ],
 )
