@@ -109,7 +109,8 @@ def _accepted(header: str) -> list[str]:
 def render(name: str, request: Request, *, language: str, status: int = 200, **values: Any) -> HTMLResponse:
     """A page with the headers that every page has. `data` among the values is what its script reads."""
     words = words_in(language)
-    links = {code: str(request.url.include_query_params(lang=code).query) for code in LANGUAGES}
+    here = request.url.remove_query_params("token")
+    links = {code: here.include_query_params(lang=code).query for code in LANGUAGES}
     data = values.pop("data", {}) | {"lang": language, "words": words}
     page = _templates.get_template(name).render(t=words, lang=language, links=links, data=data, **values)
     return HTMLResponse(page, status, headers=HEADERS | {"Cache-Control": "no-store", "Vary": "Accept-Language"})
@@ -177,7 +178,8 @@ def _visit(request: Request, booking: UUID, card: Mapping[str, Any] | None) -> H
 
 @router.api_route("/{clinic}", methods=["GET", "HEAD"])
 async def booking_page(request: Request, clinic: str) -> HTMLResponse:
-    """A clinic's booking page; with `?appointment=`, where Stripe returns to, the page of that visit."""
+    """A clinic's booking page; with `?hold=` the details that turn the hold into an appointment, with `?appointment=`,
+    where Stripe returns to, the page of that visit."""
     try:
         reader = _reader(request)
         card = await _card(reader, clinic)
@@ -194,7 +196,8 @@ async def booking_page(request: Request, clinic: str) -> HTMLResponse:
     language = language_of(request, card["locales"])
     offerings = [_offering(entry) for entry in listed["data"] if entry["active"]]
     data = _shown(card) | {"offerings": offerings}
-    return render("booking.html", request, language=language, clinic=_shown(card), offerings=offerings, data=data)
+    name = "details.html" if "hold" in request.query_params else "booking.html"
+    return render(name, request, language=language, clinic=_shown(card), offerings=offerings, data=data)
 
 
 def _shown(card: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,26 +1,19 @@
-// The booking page: offering, time, hold, details. Paying and what came of it is visit.js. All by the public API.
-import { $, button, call, clinic, clock, data, dated, el, fill, here, keep, kept, lang, locale, money, now, problem, refusal, say, show, t,
-  whenOf, zone } from "./kit.js";
+// The booking page: offering, time, hold. The details of who comes are details.js, paying and what came of it visit.js.
+import { $, button, call, clinic, clock, countDown, data, dated, el, fill, heldUntil, here, how, keep, kept, lang, locale, money,
+  nameOf as heldWith, now, problem, refusal, say, show, t, zone } from "./kit.js";
 
-const DAYS = 14, form = $("form");
-const v = { step: "offerings", provider: "any", providers: [], slots: [], tries: 0, turn: 0 };
+const DAYS = 14, v = { provider: "any", providers: [], slots: [], tries: 0, turn: 0 };
 const dayOf = (at) => new Intl.DateTimeFormat("en-CA", { timeZone: zone }).format(new Date(at)); // YYYY-MM-DD
 const addDays = (day, n) => new Date(Date.parse(day) + n * 864e5).toISOString().slice(0, 10);
-const how = ({ payment, price }) => t(`pay_${payment.mode}`, { amount: money({ ...price, amount: payment.deposit_amount ?? 0 }) });
 const offeringOf = (slot) => data.offerings.find(({ id }) => id === slot.offering_id);
-const nameOf = (slot) => slot.resources?.find(({ type }) => type === "practitioner")?.name
-  ?? v.providers.find(({ id }) => id === slot.provider_id)?.name ?? "";
+const nameOf = (slot) => heldWith(slot) ?? v.providers.find(({ id }) => id === slot.provider_id)?.name ?? "";
+const query = (more) => `?${new URLSearchParams({ lang, ...more })}`;
+const details = () => location.assign(query({ hold: kept.hold.id }));
 
-function address() {
-  const search = new URLSearchParams({ lang });
-  if (v.step !== "offerings") search.set("offering", v.offering.slug);
-  return `${location.pathname}?${search}`;
-}
 function step(name, push = true) {
-  ["offerings", "times", "details"].forEach((section) => { $(`#${section}`).hidden = section !== name; });
-  v.step = name;
+  for (const section of ["offerings", "times"]) $(`#${section}`).hidden = section !== name;
   problem();
-  history[push ? "pushState" : "replaceState"]({ step: name }, "", address());
+  history[push ? "pushState" : "replaceState"]({ step: name }, "", query(name === "times" ? { offering: v.offering.slug } : {}));
   $(`#${name} h1`).focus();
   scrollTo(0, 0);
 }
@@ -87,10 +80,11 @@ function draw() {
     .map(([part, cells]) => el("div", { className: "part" }, el("h3", {}, t(part)), el("div", { className: "times" }, ...cells))));
   $("#bar").hidden = !mine;
   if (mine && $("#bar").dataset.of !== kept.hold.id) {
-    $("#bar").replaceChildren(el("p", {}, t("held", { time: clock(mine.start), until: here(kept.hold.expires_at) }), " ",
+    $("#bar").replaceChildren(el("p", {}, heldUntil(kept.hold), " ",
       el("b", { className: "num", "data-is": "countdown" })), button(t("let_go"), letGo),
     button(t("continue"), details, { className: "btn solid big", "data-testid": "continue" }));
     $("#bar").dataset.of = kept.hold.id;
+    tick();
   } else if (!mine) { $("#bar").replaceChildren(); delete $("#bar").dataset.of; }
   if (focused) ($(`[data-key="${focused}"]`) ?? $("#day")).focus();
 }
@@ -115,13 +109,11 @@ async function hold(slot, again = true) {
   if (answer.status === 201) {
     const before = kept.hold;
     keep({ hold: answer.body });
-    v.left = Infinity;
     v.day = dayOf(answer.body.slot.start);
     if (v.day < v.first || v.day > addDays(v.first, DAYS - 1)) { v.first = v.day; reload(0); }
     $("#refused").hidden = true;
     draw();
-    tick();
-    say(t("held", { time: clock(slot.start), until: here(kept.hold.expires_at) }));
+    say(heldUntil(kept.hold));
     $("[data-testid=continue]").focus();
     if (before) await call("DELETE", `/holds/${before.id}`, { token: before.manage_token });
   } else if (answer.status === 409) {
@@ -146,7 +138,6 @@ function refused(slot, alternatives) {
 async function letGo() {
   const held = kept.hold;
   keep({ hold: null });
-  if (v.step === "details") step("times", false);
   draw();
   if (!held) return;
   say(t("released", { time: clock(held.slot.start) }));
@@ -154,71 +145,11 @@ async function letGo() {
   reload();
 }
 
-function details() {
-  const { slot, expires_at } = kept.hold, offering = offeringOf(slot), free = offering.free_until_minutes;
-  step("details");
-  fill({ when: whenOf(slot), facts: [offering.name, nameOf(slot), data.name].filter(Boolean).join(" · "),
-    held: t("held", { time: clock(slot.start), until: here(expires_at) }),
-    money: `${slot.price.amount ? money(slot.price) : t("free")}. ${how(offering)}. ${free ? t("free_cancel", { n: Math.ceil(free / 60) }) : ""}` });
-  $("[data-testid=confirm]").textContent = t(offering.payment.mode === "free" || !slot.price.amount ? "confirm_free" : "confirm_paid");
-  tick();
-}
-function tick() { // from the end and the server's clock, never by counting down
-  if (!kept.hold) return;
-  const left = Math.max(0, Math.ceil((Date.parse(kept.hold.expires_at) - now()) / 1000)), time = clock(kept.hold.slot.start);
-  fill({ countdown: `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}` });
-  for (const mark of [300, 120, 60]) if (v.left > mark && left <= mark) say(t("minutes_left", { n: mark / 60 }));
-  if (v.left > 30 && left <= 30) say(t("seconds_left", { time }), "assertive");
-  v.left = left;
-  if (!left && !v.asking) ended(time);
-}
-async function ended(time) { // asked before it is said: another window may have renewed or used the hold
-  v.asking = true;
-  const answer = await call("GET", `/holds/${kept.hold.id}`, { token: kept.hold.manage_token });
-  v.asking = false;
-  if (answer.status === 0 || answer.status >= 500 || v.sending) return;
-  if (answer.body.status === "held" && Date.parse(answer.body.expires_at) > now()) return keep({ hold: { ...kept.hold, ...answer.body } });
-  keep({ hold: null });
-  if (v.step === "details") step("times", false);
+const tick = countDown(({ status, slot }) => {
+  draw();
   reload(0);
-  problem(t(answer.body.status === "converted" ? "used" : "hold_ended", { time }));
-}
-
-function complain(faults) { // by field; true when there is nothing to complain about
-  for (const name of ["name", "email", "phone"]) {
-    $(`#${name}-error`).textContent = faults.includes(name) ? t(`bad_${name}`) : "";
-    $(`#${name}-error`).hidden = !faults.includes(name);
-    $(`#${name}`).setAttribute("aria-invalid", faults.includes(name));
-  }
-  if (faults.length) $(`#${faults[0]}`).focus();
-  return !faults.length;
-}
-form.onsubmit = async (event) => {
-  event.preventDefault();
-  const said = Object.fromEntries([...new FormData(form)].map(([name, text]) => [name, text.trim()])), sender = $("[data-testid=confirm]");
-  const faults = [!said.name && "name", !/^[^\s@]+@[^\s@]+$/.test(said.email) && "email", said.phone && !/^[+\d][\d ()./-]{5,}$/.test(said.phone) && "phone"];
-  if (v.sending || !kept.hold || !complain(faults.filter(Boolean))) return;
-  const customer = { name: said.name, email: said.email, ...(said.phone && { phone: said.phone }), locale: said.locale,
-    time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone };
-  const body = { hold_id: kept.hold.id, hold_token: kept.hold.manage_token, customer, return_url: location.origin + location.pathname };
-  if (JSON.stringify(body) !== v.sent) Object.assign(v, { sent: JSON.stringify(body), key: crypto.randomUUID() }); // the same press: the same key
-  v.sending = true;
-  sender.setAttribute("aria-disabled", "true");
-  say(t("sending"));
-  problem();
-  const answer = await call("POST", "/appointments", { body, key: v.key });
-  v.sending = false;
-  sender.removeAttribute("aria-disabled");
-  if (answer.status === 201) {
-    const { id, manage_token, payment } = answer.body;
-    keep({ hold: null, tokens: { ...kept.tokens, [id]: manage_token } });
-    history.replaceState(null, "", `${location.pathname}?appointment=${id}`); // the form is gone from the history
-    return payment.checkout_url ? location.assign(payment.checkout_url) : location.reload();
-  }
-  if (answer.status === 410) return ended(clock(kept.hold.slot.start));
-  const fields = (answer.body.errors ?? []).map(({ field }) => field.replace("customer.", "")).filter((name) => $(`#${name}-error`));
-  if (complain(fields)) problem(answer.status === 409 ? t("used") : refusal(answer));
-};
+  problem(t(status === "converted" ? "used" : "hold_ended", { time: clock(slot.start) }));
+});
 
 function listen() {
   const asked = new URLSearchParams({ resume: v.resume, ...(v.provider !== "any" && { provider: v.provider }) });
@@ -261,15 +192,10 @@ function taken({ provider_id, start, end, offering_id, remaining }) {
 }
 
 $("#change").onclick = () => step("offerings");
-$("#back").onclick = letGo;
 $("#earlier").onclick = () => { v.first = [addDays(v.first, -DAYS), dayOf(now())].sort()[1]; v.day = null; load(); };
 $("#later").onclick = () => { v.first = addDays(v.first, DAYS); v.day = null; load(); };
-setInterval(tick, 1000);
 addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
-addEventListener("popstate", async ({ state }) => {
-  if (v.step === "details" && kept.hold) await letGo();
-  step(v.offering && state?.step !== "offerings" ? "times" : "offerings", false);
-});
+addEventListener("popstate", ({ state }) => step(v.offering && state?.step === "times" ? "times" : "offerings", false));
 data.offerings.forEach((offering) => {
   const card = $(`[data-testid="offering-${offering.slug}"]`);
   card.querySelector("[data-price]").textContent = offering.price.amount ? money(offering.price) : t("free");
@@ -278,7 +204,7 @@ data.offerings.forEach((offering) => {
 });
 if (kept.hold) { // a reload, another look: what is held is still held
   const answer = await call("GET", `/holds/${kept.hold.id}`, { token: kept.hold.manage_token });
-  keep({ hold: answer.body.status === "held" ? { ...kept.hold, ...answer.body } : null });
+  keep({ hold: answer.body.status === "held" && offeringOf(answer.body.slot) ? { ...kept.hold, ...answer.body } : null });
 }
 const asked = new URLSearchParams(location.search).get("offering");
 const first = kept.hold ? offeringOf(kept.hold.slot) : data.offerings.find(({ id, slug }) => [id, slug].includes(asked));

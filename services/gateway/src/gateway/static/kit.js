@@ -50,3 +50,33 @@ export async function call(method, path, { body, token, key } = {}) {
   }
 }
 export const refusal = ({ status, wait }) => t(status === 429 ? "too_many" : status === 0 || status >= 500 ? "unreachable" : "refused", { n: wait });
+export const nameOf = (slot) => slot.resources?.find(({ type }) => type === "practitioner")?.name;
+export const how = ({ payment, price }) => t(`pay_${payment.mode}`, { amount: money({ ...price, amount: payment.deposit_amount ?? 0 }) });
+export const heldUntil = ({ slot, expires_at }) => t("held", { time: clock(slot.start), until: here(expires_at) });
+
+// Fills the countdowns of the hold each second: from its end and the server's clock, never by counting down. `ended` is
+// called with the hold's answer when it is over, asked before it is said: another window may have renewed or used it.
+export function countDown(ended) {
+  let before = Infinity, asking = false;
+  const ask = async () => {
+    asking = true;
+    const { id, manage_token: token } = kept.hold, answer = await call("GET", `/holds/${id}`, { token });
+    asking = false;
+    if (answer.status === 0 || answer.status >= 500 || kept.hold?.id !== id) return;
+    const { status, expires_at } = answer.body;
+    if (status === "held" && Date.parse(expires_at) > now()) return keep({ hold: { ...kept.hold, expires_at } });
+    keep({ hold: null });
+    ended(answer.body);
+  };
+  const tick = () => {
+    if (!kept.hold) { before = Infinity; return; }
+    const left = Math.max(0, Math.ceil((Date.parse(kept.hold.expires_at) - now()) / 1000)), crossed = (mark) => before > mark && left <= mark;
+    fill({ countdown: `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}` });
+    for (const mark of [300, 120, 60]) if (before < Infinity && crossed(mark)) say(t("minutes_left", { n: mark / 60 }));
+    if (before < Infinity && crossed(30)) say(t("seconds_left", { time: clock(kept.hold.slot.start) }), "assertive");
+    before = left;
+    if (!left && !asking) ask();
+  };
+  setInterval(tick, 1000);
+  return tick;
+}
