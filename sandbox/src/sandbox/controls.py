@@ -3,9 +3,11 @@
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from sandbox import messages
+from sandbox.bodies import json_object
+from sandbox.faults import SYNC_TOKEN_GONE
 from sandbox.problems import Refusal
 
 router = APIRouter(prefix="/_sandbox")
@@ -14,12 +16,16 @@ router = APIRouter(prefix="/_sandbox")
 class Pay(BaseModel):
     """What the patient's button does."""
 
+    model_config = ConfigDict(extra="forbid")
+
     card: str = "4242424242424242"
     outcome: Literal["succeed", "decline", "async"] | None = None
 
 
 class Settle(BaseModel):
     """How an asynchronous payment ends."""
+
+    model_config = ConfigDict(extra="forbid")
 
     outcome: Literal["succeed", "fail"]
 
@@ -32,10 +38,11 @@ def _session(request: Request, session_id: str) -> dict[str, Any]:
 
 
 @router.post("/stripe/checkout/{session_id}/pay")
-async def pay(request: Request, session_id: str, body: Pay) -> dict[str, Any]:
+async def pay(request: Request, session_id: str, body: Pay | None = None) -> dict[str, Any]:
     """Pays: 402 on decline, 409 when the Session is not open."""
     _session(request, session_id)
-    request.app.state.payments.pay(session_id, body.card.replace(" ", ""), body.outcome)
+    paid = body or Pay()
+    request.app.state.payments.pay(session_id, paid.card.replace(" ", ""), paid.outcome)
     return _session(request, session_id)
 
 
@@ -73,7 +80,9 @@ async def resend(request: Request, event_id: str) -> dict[str, Any]:
 
 
 @router.get("/messages")
-async def list_messages(request: Request, kind: str | None = None, to: str | None = None) -> dict[str, Any]:
+async def list_messages(
+    request: Request, kind: Literal["email", "sms", "push"] | None = None, to: str | None = None
+) -> dict[str, Any]:
     """What was sent."""
     return {"data": messages.matching(request.app.state.store, kind, to)}
 
@@ -88,14 +97,12 @@ async def active_faults(request: Request) -> dict[str, Any]:
 async def add_fault(request: Request) -> dict[str, Any]:
     """Turns a fault on."""
     try:
-        body = await request.json()
+        body = await json_object(request)
     except ValueError as error:
-        raise Refusal(400, "malformed", "The body is not valid JSON.") from error
-    if not isinstance(body, dict):
-        raise Refusal(422, "validation-failed", "The body has to be an object.")
+        raise Refusal(400, "malformed", f"The body is not valid: {error}") from error
     added = request.app.state.faults.add(body)
-    if added.fault == "sync_token_gone":
-        request.app.state.calendars.forget_sync_tokens()
+    if added.fault == SYNC_TOKEN_GONE:
+        request.app.state.calendars.forget_sync_tokens(added)
     return {"data": request.app.state.faults.active()}
 
 
@@ -109,4 +116,6 @@ async def clear_faults(request: Request) -> None:
 async def reset(request: Request) -> None:
     """Empty again."""
     request.app.state.faults.clear()
+    request.app.state.events.forget()
+    request.app.state.calendars.channels.forget()
     request.app.state.store.clear()

@@ -1,17 +1,17 @@
 """Pages for people: the Checkout, an inbox, a calendar to add to."""
 
 import base64
-import binascii
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
+from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from sandbox.google.errors import GoogleError
+from sandbox.google.times import zone_of
 from sandbox.problems import Refusal
 
 router = APIRouter(include_in_schema=False)
@@ -98,12 +98,9 @@ async def attachment(request: Request, message_id: str, number: int) -> Response
     if found is None or not 0 <= number < len(found["attachments"]):
         raise Refusal(404, "not-found", "There is no such attachment.")
     part = found["attachments"][number]
-    try:
-        content = base64.b64decode(part["content"])
-    except binascii.Error as error:
-        raise Refusal(422, "validation-failed", "The attachment is not base64.") from error
-    disposition = f'attachment; filename="{part["filename"]}"'
-    return Response(content, media_type=part["content_type"], headers={"Content-Disposition": disposition})
+    disposition = f"attachment; filename*=UTF-8''{quote(part['filename'])}"
+    headers = {"Content-Disposition": disposition, "Content-Type": quote(part["content_type"], safe="/+.-_")}
+    return Response(base64.b64decode(part["content"]), headers=headers)
 
 
 @router.get("/calendar/{calendar}")
@@ -125,9 +122,11 @@ async def add_event(
 ) -> Response:
     """Staff put something into their own calendar."""
     try:
-        begin, finish = (datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)) for text in (start, end))
+        begin, finish = (
+            datetime.fromisoformat(text).replace(tzinfo=zone_of({"timeZone": zone})) for text in (start, end)
+        )
         body = {"summary": summary, "start": {"dateTime": begin.isoformat()}, "end": {"dateTime": finish.isoformat()}}
         request.app.state.calendars.insert(calendar, body)
-    except (ValueError, KeyError, GoogleError) as error:
+    except (ValueError, GoogleError) as error:
         return _page("gone.html", 422, title="Not added", text=str(error), back=f"/calendar/{calendar}")
     return RedirectResponse(f"/calendar/{calendar}", 303)

@@ -4,6 +4,7 @@ Each change is committed before it is acknowledged, so a kill -9 loses nothing t
 """
 
 import json
+import secrets
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -56,9 +57,19 @@ class State:
 
     def count(self, name: str) -> int:
         """The next number of a counter, from 1."""
-        value = (self.get("counter", name) or {"value": 0})["value"] + 1
+        value = self.value(name) + 1
         self.put("counter", name, {"value": value})
-        return int(value)
+        return value
+
+    def value(self, name: str) -> int:
+        """The last number of a counter; 0 when it was never used."""
+        return int((self.get("counter", name) or {"value": 0})["value"])
+
+    @property
+    def epoch(self) -> str:
+        """Changes when everything is emptied, since counters begin anew then."""
+        found = self.get("counter", "epoch") or self.put("counter", "epoch", {"value": secrets.token_hex(4)})
+        return str(found["value"])
 
     def clear(self) -> None:
         """Empty again."""

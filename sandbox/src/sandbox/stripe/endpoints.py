@@ -1,66 +1,81 @@
 """Stripe's API under /v1: form-encoded in, JSON out, idempotent by key."""
 
-import hashlib
+import base64
+import binascii
 from collections.abc import Callable
-from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
+from stripe.params import ChargeListParams, EventListParams, PaymentIntentListParams, RefundListParams
+from stripe.params.checkout import SessionListParams
 
 from sandbox.state import Document, State
-from sandbox.stripe.errors import StripeError, missing
+from sandbox.stripe.errors import StripeError, answer, missing
+from sandbox.stripe.expansion import expanded, find, line_items
 from sandbox.stripe.forms import parse
-from sandbox.stripe.objects import expanded, find, line_items, listing, new_id
+from sandbox.stripe.idempotency import key_of, recall, remember
+from sandbox.stripe.lists import listing
 from sandbox.stripe.payments import Payments
 
 router = APIRouter(prefix="/v1")
 
 
 def _parts(request: Request) -> tuple[State, Payments]:
-    if not request.headers.get("authorization", "").startswith(("Bearer sk_", "Bearer rk_", "Basic ")):
-        raise StripeError(401, "You did not provide an API key.", kind="invalid_request_error")
+    """The books, for whoever has a secret key (as Bearer, or as the user of Basic authorization)."""
+    kind, _, credential = request.headers.get("authorization", "").partition(" ")
+    if kind == "Basic":
+        try:
+            credential = base64.b64decode(credential, validate=True).decode().partition(":")[0]
+        except (binascii.Error, ValueError):
+            credential = ""
+    if kind not in ("Bearer", "Basic") or not credential:
+        message = "You did not provide an API key. Provide it as a Bearer token in the Authorization header."
+        raise StripeError(401, message)
+    if not credential.startswith(("sk_", "rk_")):
+        raise StripeError(401, f"Invalid API Key provided: {credential[:7]}***")
     return request.app.state.store, request.app.state.payments
 
 
+def _names(raw: Document) -> list[str]:
+    """The `expand` of a query or form."""
+    expand = raw.pop("expand", {})
+    if not isinstance(expand, dict) or not all(isinstance(name, str) for name in expand.values()):
+        raise StripeError(400, "Invalid array", code="parameter_invalid", param="expand")
+    return list(expand.values())
+
+
 async def _post(request: Request, act: Callable[[Document], Document]) -> JSONResponse:
-    """Carries a POST out once per Idempotency-Key: the first answer is given again, errors of the server included;
-    other parameters under the same key are an error."""
+    """Carries a POST out once per Idempotency-Key."""
     state, _ = _parts(request)
-    text = (await request.body()).decode()
-    params = parse(text)
-    expand = params.pop("expand", {})
-    names = list(expand.values()) if isinstance(expand, dict) else []
-    key = request.headers.get("idempotency-key")
-    digest = hashlib.sha256(f"{request.url.path}\n{text}".encode()).hexdigest()
-    if key and (stored := state.get("idempotency", key)):
-        if stored["digest"] != digest:
-            message = (
-                "Keys for idempotent requests can only be used with the same parameters they were first used with."
-            )
-            raise StripeError(400, message, kind="idempotency_error")
-        return _answer(stored["body"], stored["status"], replayed=True)
+    text, key = await request.body(), key_of(request)
+    if stored := recall(state, request, text):
+        return answer(stored["body"], stored["status"], key=key, replayed=True)
     try:
-        document, status = act(params), 200
-        body = expanded(state, document, names)
+        params = parse(text.decode(errors="replace"))
+        names = _names(params)
+        body, status = expanded(state, act(params), names), 200
     except StripeError as error:
         body, status = error.body, error.status
-    # Refused parameters begin no request at Stripe, so they are not kept under the key.
-    if key and status == 200:
-        state.put("idempotency", key, {"digest": digest, "status": status, "body": body})
-    return _answer(body, status)
+        if not error.began:
+            return answer(body, status, key=key)
+    remember(state, request, text, body, status)
+    return answer(body, status, key=key)
 
 
-def _answer(body: Document, status: int, *, replayed: bool = False) -> JSONResponse:
-    headers = {"Request-Id": new_id("req"), "Stripe-Version": "2026-10-28.endive"}
-    if replayed:
-        headers["Idempotent-Replayed"] = "true"
-    return JSONResponse(body, status, headers=headers)
+def _get(request: Request, document: Document) -> JSONResponse:
+    """One object, expanded as asked."""
+    state, _ = _parts(request)
+    query = parse(request.url.query)
+    names = _names(query)
+    for name in query:
+        raise StripeError(400, f"Received unknown parameter: {name}", code="parameter_unknown", param=name)
+    return answer(expanded(state, document, names), 200)
 
 
-def _query(request: Request) -> tuple[dict[str, str], list[str]]:
-    nested = parse(request.url.query)
-    expand = nested.pop("expand", {})
-    return nested, list(expand.values()) if isinstance(expand, dict) else []
+def _list(request: Request, objects: list[Document], params: type) -> JSONResponse:
+    """A page of objects."""
+    state, _ = _parts(request)
+    return answer(listing(state, objects, request.url.path, parse(request.url.query), params), 200)
 
 
 @router.post("/checkout/sessions")
@@ -72,30 +87,23 @@ async def create_session(request: Request) -> JSONResponse:
 @router.get("/checkout/sessions/{session_id}")
 async def retrieve_session(request: Request, session_id: str) -> JSONResponse:
     """As it is now."""
-    state, payments = _parts(request)
-    _, expand = _query(request)
-    return _answer(expanded(state, payments.session(session_id), expand), 200)
+    _, payments = _parts(request)
+    return _get(request, payments.session(session_id))
 
 
 @router.get("/checkout/sessions")
 async def list_sessions(request: Request) -> JSONResponse:
     """Newest first."""
-    state, _ = _parts(request)
-    query, _ = _query(request)
-    found = [
-        expanded(state, session, ())
-        for session in state.all("checkout.session")
-        if query.get("status") in (None, session["status"])
-        and query.get("payment_intent") in (None, session["payment_intent"])
-    ]
-    return _answer(listing(found, "/v1/checkout/sessions", query), 200)
+    state, payments = _parts(request)
+    payments.expire_due()
+    return _list(request, state.all("checkout.session"), SessionListParams)
 
 
 @router.get("/checkout/sessions/{session_id}/line_items")
 async def session_items(request: Request, session_id: str) -> JSONResponse:
     """What is paid for."""
     _, payments = _parts(request)
-    return _answer(line_items(payments.session(session_id)), 200)
+    return _get(request, line_items(payments.session(session_id)))
 
 
 @router.post("/checkout/sessions/{session_id}/expire")
@@ -108,16 +116,14 @@ async def expire_session(request: Request, session_id: str) -> JSONResponse:
 async def retrieve_intent(request: Request, intent_id: str) -> JSONResponse:
     """As it is now."""
     state, _ = _parts(request)
-    _, expand = _query(request)
-    return _answer(expanded(state, find(state, "payment_intent", intent_id), expand), 200)
+    return _get(request, find(state, "payment_intent", intent_id))
 
 
 @router.get("/payment_intents")
 async def list_intents(request: Request) -> JSONResponse:
     """Newest first."""
     state, _ = _parts(request)
-    query, _ = _query(request)
-    return _answer(listing(state.all("payment_intent"), "/v1/payment_intents", query), 200)
+    return _list(request, state.all("payment_intent"), PaymentIntentListParams)
 
 
 @router.post("/payment_intents/{intent_id}/capture")
@@ -142,48 +148,49 @@ async def create_refund(request: Request) -> JSONResponse:
 async def retrieve_refund(request: Request, refund_id: str) -> JSONResponse:
     """As it is now."""
     state, _ = _parts(request)
-    return _answer(find(state, "refund", refund_id), 200)
+    return _get(request, find(state, "refund", refund_id))
 
 
 @router.get("/refunds")
 async def list_refunds(request: Request) -> JSONResponse:
     """Newest first."""
     state, _ = _parts(request)
-    query, _ = _query(request)
-    found = [
-        refund for refund in state.all("refund") if query.get("payment_intent") in (None, refund["payment_intent"])
-    ]
-    return _answer(listing(found, "/v1/refunds", query), 200)
+    return _list(request, state.all("refund"), RefundListParams)
 
 
 @router.get("/charges/{charge_id}")
 async def retrieve_charge(request: Request, charge_id: str) -> JSONResponse:
     """As it is now."""
     state, _ = _parts(request)
-    return _answer(find(state, "charge", charge_id), 200)
+    return _get(request, find(state, "charge", charge_id))
+
+
+@router.get("/charges")
+async def list_charges(request: Request) -> JSONResponse:
+    """Newest first."""
+    state, _ = _parts(request)
+    return _list(request, state.all("charge"), ChargeListParams)
 
 
 @router.get("/events")
 async def list_events(request: Request) -> JSONResponse:
     """Newest first."""
     state, _ = _parts(request)
-    query, _ = _query(request)
-    found = [stored["event"] for stored in state.all("event") if query.get("type") in (None, stored["event"]["type"])]
-    return _answer(listing(found, "/v1/events", query), 200)
+    return _list(request, [stored["event"] for stored in state.all("event")], EventListParams)
 
 
 @router.get("/events/{event_id}")
 async def retrieve_event(request: Request, event_id: str) -> JSONResponse:
     """One event."""
     state, _ = _parts(request)
-    stored: dict[str, Any] | None = state.get("event", event_id)
+    stored = state.get("event", event_id)
     if stored is None:
         raise missing("event", event_id)
-    return _answer(stored["event"], 200)
+    return _get(request, stored["event"])
 
 
-@router.api_route("/{path:path}", methods=["GET", "POST", "DELETE"])
+@router.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
 async def unknown(request: Request, path: str) -> JSONResponse:
     """What this stand-in does not know says so as Stripe does."""
     message = f"Unrecognized request URL ({request.method}: /v1/{path})."
-    return JSONResponse(StripeError(404, message).body, 404)
+    return answer(StripeError(404, message).body, 404)

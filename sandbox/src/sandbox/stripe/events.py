@@ -11,13 +11,17 @@ import aiohttp
 import structlog
 
 from sandbox.faults import WEBHOOK_FAULTS, Faults
+from sandbox.messages import rfc3339
 from sandbox.problems import Refusal
 from sandbox.state import Document, State
-from sandbox.stripe.objects import API_VERSION, new_id, now
+from sandbox.stripe.errors import API_VERSION
+from sandbox.stripe.ids import new_id, now
 
 log = structlog.get_logger(__name__)
 
-PAUSES = (0.5, 1, 2, 4, 8, 15, 30, 30, 60, 60)
+# Seconds between two attempts, then each minute for an hour.
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, *(60.0,) * 60)
+KEPT_TRYING_SECONDS = 3600
 OLD_SECONDS = 3600
 
 
@@ -49,7 +53,7 @@ class Events:
             "request": {"id": new_id("req"), "idempotency_key": None},
             "type": kind,
         }
-        self._state.put("event", event_id, {"event": event, "attempts": [], "delivered": False})
+        self._state.put("event", event_id, {"event": event, "attempts": [], "over": False})
         self._dispatch(event)
 
     def _dispatch(self, event: Document) -> None:
@@ -57,8 +61,10 @@ class Events:
         if fault is None:
             self._start(event)
             self._let_go()
+        elif fault.fault == "webhook_dropped":
+            self._give_up(event)
         elif fault.fault == "webhook_reordered":
-            # Held back until the next event has gone out (or for a second, when none comes).
+            # Held back until a later event has gone out (or for a second, when none comes).
             self._held_back.append(event)
             asyncio.get_running_loop().call_later(1.0, self._let_go)
         elif fault.fault == "webhook_duplicated":
@@ -72,9 +78,15 @@ class Events:
             self._start(event, age=OLD_SECONDS, tries=1)
 
     def _let_go(self) -> None:
-        held, self._held_back = self._held_back, []
-        for event in held:
-            self._start(event, after=0.05)
+        held, self._held_back = self._held_back[::-1], []
+        for place, event in enumerate(held, 1):
+            self._start(event, after=0.05 * place)
+
+    def _give_up(self, event: Document) -> None:
+        """No attempt will follow, also not after a restart."""
+        stored = self._state.get("event", event["id"])
+        if stored is not None:
+            self._state.put("event", event["id"], stored | {"over": True})
 
     def _start(self, event: Document, **options: Any) -> None:
         task = asyncio.create_task(self._deliver(event, **options))
@@ -85,17 +97,17 @@ class Events:
         self, event: Document, *, after: float = 0, secret: str | None = None, age: int = 0, tries: int | None = None
     ) -> None:
         await asyncio.sleep(after)
-        for pause in PAUSES if tries is None else PAUSES[:tries]:
+        for pause in PAUSES[:tries]:
             status = await self._post(event, secret or self._secret, age)
             stored = self._state.get("event", event["id"])
             if stored is None:
                 return
-            stored["attempts"].append({"at": rfc3339(), "status": status})
-            stored["delivered"] = stored["delivered"] or status == 200
-            self._state.put("event", event["id"], stored)
-            if status is not None and 200 <= status < 300:
-                return
+            attempts = [*stored["attempts"], {"at": rfc3339(), "status": status}]
+            self._state.put("event", event["id"], stored | {"attempts": attempts})
+            if (status is not None and 200 <= status < 300) or tries == 1:
+                break
             await asyncio.sleep(pause)
+        self._give_up(event)
 
     async def _post(self, event: Document, secret: str, age: int) -> int | None:
         """The status of one attempt, None when nobody answered."""
@@ -142,13 +154,18 @@ class Events:
     async def resume(self) -> None:
         """After a restart: what nobody took yet goes on."""
         for stored in self._state.all("event"):
-            if not stored["delivered"] and stored["event"]["created"] > now() - 600:
+            if not stored["over"] and stored["event"]["created"] > now() - KEPT_TRYING_SECONDS:
                 self._start(stored["event"])
+
+    def forget(self) -> None:
+        """What is on its way stays away."""
+        self._held_back.clear()
+        for task in self._tasks:
+            task.cancel()
 
     async def close(self) -> None:
         """Ends all deliveries."""
-        for task in self._tasks:
-            task.cancel()
+        self.forget()
         if self._session is not None:
             await self._session.close()
 
@@ -157,8 +174,3 @@ def sign(body: bytes, secret: str, at: int) -> str:
     """The `Stripe-Signature` header (scheme v1: HMAC-SHA256 over `time.body`)."""
     mac = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={at},v1={mac}"
-
-
-def rfc3339() -> str:
-    """Now."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

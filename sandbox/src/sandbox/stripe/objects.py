@@ -1,49 +1,95 @@
-"""Stripe's objects as this stand-in keeps and answers them."""
+"""Stripe's objects as this stand-in makes them."""
 
 import secrets
-import time
-from collections.abc import Iterable
-from typing import Any
 
 import stripe
 
-from sandbox.state import Document, State
-from sandbox.stripe.errors import missing
+from sandbox.state import Document
+from sandbox.stripe.errors import StripeError
+from sandbox.stripe.ids import new_id, now
 from sandbox.stripe.shapes import blank
 
-API_VERSION = "2026-10-28.endive"
+MOST_METADATA, LONGEST_NAME, LONGEST_VALUE = 50, 40, 500
+LARGEST_AMOUNT = 99_999_999
 
 
-def new_id(prefix: str) -> str:
-    """`pi_3f…`."""
-    return f"{prefix}_{secrets.token_hex(12)}"
+def metadata_of(params: Document, where: str = "metadata") -> dict[str, str]:
+    """The `metadata` of the parameters, within Stripe's limits."""
+    found: dict[str, str] = params.get("metadata") or {}
+    if len(found) > MOST_METADATA:
+        raise StripeError(400, f"Metadata can have {MOST_METADATA} keys at most.", param=where)
+    for name, value in found.items():
+        if len(name) > LONGEST_NAME:
+            message = f"Metadata keys must be under {LONGEST_NAME} characters."
+            raise StripeError(400, message, param=f"{where}[{name}]")
+        if len(value) > LONGEST_VALUE:
+            message = f"Metadata values can have up to {LONGEST_VALUE} characters, but you passed in {len(value)}."
+            raise StripeError(400, message, param=f"{where}[{name}]")
+    return dict(found)
 
 
-def now() -> int:
-    """Seconds since 1970."""
-    return int(time.time())
+def new_line_item(item: Document, index: int) -> Document:
+    """What is paid for, by its `price_data`."""
+    price, where = item.get("price_data"), f"line_items[{index}]"
+    if price is None or "unit_amount" not in price or "product_data" not in price:
+        raise StripeError(400, "You must specify price_data with unit_amount and product_data.", param=where)
+    quantity, amount, currency = item.get("quantity", 1), price["unit_amount"], price["currency"].lower()
+    if amount < 0 or quantity < 1:
+        raise StripeError(400, "Invalid non-negative integer", code="parameter_invalid_integer", param=where)
+    if amount * quantity > LARGEST_AMOUNT:
+        raise StripeError(400, "Amount must be no more than 999,999.99.", code="amount_too_large", param=where)
+    if not (len(currency) == 3 and currency.isascii() and currency.isalpha()):
+        raise StripeError(400, f"Invalid currency: {currency}.", param=f"{where}[price_data][currency]")
+    return blank(stripe.LineItem) | {
+        "id": new_id("li"),
+        "object": "item",
+        "amount_discount": 0,
+        "amount_subtotal": amount * quantity,
+        "amount_tax": 0,
+        "amount_total": amount * quantity,
+        "currency": currency,
+        "description": price["product_data"]["name"],
+        "quantity": quantity,
+    }
 
 
-def find(state: State, kind: str, object_id: str) -> Document:
-    """The stored object; Stripe's 404 otherwise."""
-    found = state.get(kind, object_id)
-    if found is None:
-        raise missing(kind, object_id)
-    return found
-
-
-def listing(objects: list[Document], url: str, query: dict[str, str]) -> Document:
-    """A page, newest first, as Stripe's lists are."""
-    limit = int(query.get("limit", "10"))
-    newest_first = objects[::-1]
-    if after := query.get("starting_after"):
-        ids = [entry["id"] for entry in newest_first]
-        newest_first = newest_first[ids.index(after) + 1 :] if after in ids else []
-    return {
-        "object": "list",
+def new_session(params: Document, session_id: str, url: str, expires_at: int, items: list[Document]) -> Document:
+    """An open Session."""
+    total = sum(item["amount_total"] for item in items)
+    return blank(stripe.checkout.Session) | {
+        "id": session_id,
+        "object": "checkout.session",
+        "amount_subtotal": total,
+        "amount_total": total,
+        "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
+        "cancel_url": params.get("cancel_url"),
+        "client_reference_id": params.get("client_reference_id"),
+        "created": now(),
+        "currency": items[0]["currency"],
+        "custom_fields": [],
+        "custom_text": {
+            "after_submit": None,
+            "shipping_address": None,
+            "submit": None,
+            "terms_of_service_acceptance": None,
+        },
+        "customer_creation": "if_required",
+        "customer_email": params.get("customer_email"),
+        "expires_at": expires_at,
+        "livemode": False,
+        "locale": params.get("locale"),
+        "metadata": metadata_of(params),
+        "mode": "payment",
+        "payment_method_collection": "if_required",
+        "payment_method_types": ["card"],
+        "payment_status": "unpaid",
+        "shipping_options": [],
+        "status": "open",
+        "success_url": params["success_url"],
+        "ui_mode": "hosted_page",
         "url": url,
-        "has_more": len(newest_first) > limit,
-        "data": newest_first[:limit],
+        "_line_items": items,
+        "_intent_options": params.get("payment_intent_data", {}),
     }
 
 
@@ -62,8 +108,10 @@ def new_intent(session: Document, options: Document) -> Document:
         "currency": session["currency"],
         "latest_charge": None,
         "livemode": False,
-        "metadata": options.get("metadata", {}),
+        "metadata": metadata_of(options),
         "payment_method_types": ["card"],
+        "description": options.get("description"),
+        "receipt_email": options.get("receipt_email"),
         "setup_future_usage": options.get("setup_future_usage"),
         "status": "requires_payment_method",
     }
@@ -100,28 +148,8 @@ def new_refund(intent: Document, amount: int, params: Document) -> Document:
         "charge": intent["latest_charge"],
         "created": now(),
         "currency": intent["currency"],
-        "metadata": params.get("metadata", {}),
+        "metadata": metadata_of(params),
         "payment_intent": intent["id"],
         "reason": params.get("reason"),
         "status": "succeeded",
     }
-
-
-def expanded(state: State, document: Document, expand: Iterable[str]) -> Document:
-    """The document with the named references replaced by their objects (first level)."""
-    result = dict(document)
-    for name in expand:
-        kinds = {"payment_intent": "payment_intent", "latest_charge": "charge", "charge": "charge"}
-        value = result.get(name)
-        if name in kinds and isinstance(value, str):
-            result[name] = find(state, kinds[name], value)
-        if name == "line_items" and "_line_items" in document:
-            result[name] = line_items(document)
-    return {name: value for name, value in result.items() if not name.startswith("_")}
-
-
-def line_items(session: Document) -> Document:
-    """The Session's line items as a list object."""
-    data: list[dict[str, Any]] = session["_line_items"]
-    url = f"/v1/checkout/sessions/{session['id']}/line_items"
-    return {"object": "list", "url": url, "has_more": False, "data": data}

@@ -1,8 +1,8 @@
 """What Stripe does: Sessions are opened, paid and closed, intents captured and cancelled, money goes back."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
-import stripe
 from stripe.params import PaymentIntentCancelParams, PaymentIntentCaptureParams, RefundCreateParams
 from stripe.params.checkout import SessionCreateParams
 
@@ -10,11 +10,19 @@ from sandbox.problems import Refusal
 from sandbox.state import Document, State
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.events import Events
-from sandbox.stripe.objects import find, new_charge, new_id, new_intent, new_refund, now
-from sandbox.stripe.shapes import blank, check
+from sandbox.stripe.expansion import find
+from sandbox.stripe.ids import new_id, now
+from sandbox.stripe.objects import metadata_of, new_charge, new_intent, new_line_item, new_refund, new_session
+from sandbox.stripe.shapes import check
 
 SHORTEST, LONGEST = 30 * 60, 24 * 3600
-DECLINED_CARDS = ("4000000000000002", "4000000000009995", "4000000000000069", "4000000000000127")
+# A card's code and its decline code.
+DECLINED_CARDS = {
+    "4000000000000002": ("card_declined", "generic_decline"),
+    "4000000000009995": ("card_declined", "insufficient_funds"),
+    "4000000000000069": ("expired_card", None),
+    "4000000000000127": ("incorrect_cvc", None),
+}
 ASYNC_CARD = "4000000000000077"
 
 
@@ -33,77 +41,27 @@ class Payments:
         params = check(raw, SessionCreateParams)
         if params.get("mode") != "payment":
             raise StripeError(400, "Only mode=payment is known here.", param="mode")
-        if not params.get("line_items"):
-            raise StripeError(400, "Missing required param: line_items.", code="parameter_missing", param="line_items")
-        if not params.get("success_url"):
-            raise StripeError(
-                400, "Missing required param: success_url.", code="parameter_missing", param="success_url"
-            )
-        expires_at = int(params.get("expires_at", now() + LONGEST))
+        for name in ("line_items", "success_url"):
+            if not params.get(name):
+                raise StripeError(400, f"Missing required param: {name}.", code="parameter_missing", param=name)
+        for name in ("success_url", "cancel_url"):
+            if not _is_address(params.get(name) or "https://none.test"):
+                raise StripeError(400, "Not a valid URL", code="url_invalid", param=name)
+        expires_at = params.get("expires_at", now() + LONGEST)
         if not now() + SHORTEST <= expires_at <= now() + LONGEST:
             message = (
                 "The `expires_at` timestamp must be between 30 minutes and 24 hours from Checkout Session creation."
             )
             raise StripeError(400, message, param="expires_at")
-        items = [self._line_item(item) for item in params["line_items"]]
-        total = sum(item["amount_total"] for item in items)
-        if total <= 0:
+        items = [new_line_item(item, index) for index, item in enumerate(params["line_items"])]
+        if len({item["currency"] for item in items}) > 1:
+            raise StripeError(400, "All line items must have the same currency.", param="line_items")
+        if sum(item["amount_total"] for item in items) <= 0:
             raise StripeError(400, "The total amount must be greater than zero.", code="amount_too_small")
+        metadata_of(params.get("payment_intent_data", {}), "payment_intent_data[metadata]")
         session_id = new_id("cs_test")
-        session = blank(stripe.checkout.Session) | {
-            "id": session_id,
-            "object": "checkout.session",
-            "amount_subtotal": total,
-            "amount_total": total,
-            "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
-            "cancel_url": params.get("cancel_url"),
-            "client_reference_id": params.get("client_reference_id"),
-            "created": now(),
-            "currency": items[0]["currency"],
-            "custom_fields": [],
-            "custom_text": {
-                "after_submit": None,
-                "shipping_address": None,
-                "submit": None,
-                "terms_of_service_acceptance": None,
-            },
-            "customer_creation": "if_required",
-            "customer_email": params.get("customer_email"),
-            "expires_at": expires_at,
-            "livemode": False,
-            "locale": params.get("locale"),
-            "metadata": params.get("metadata", {}),
-            "mode": "payment",
-            "payment_method_collection": "if_required",
-            "payment_method_types": ["card"],
-            "payment_status": "unpaid",
-            "shipping_options": [],
-            "status": "open",
-            "success_url": params["success_url"],
-            "ui_mode": "hosted_page",
-            "url": f"{self._public_url}/checkout/{session_id}",
-            "_line_items": items,
-            "_intent_options": params.get("payment_intent_data", {}),
-        }
+        session = new_session(params, session_id, f"{self._public_url}/checkout/{session_id}", expires_at, items)
         return self._state.put("checkout.session", session_id, session)
-
-    @staticmethod
-    def _line_item(item: Document) -> Document:
-        price = item.get("price_data")
-        if price is None or "unit_amount" not in price or "product_data" not in price:
-            raise StripeError(400, "You must specify price_data with unit_amount and product_data.", param="line_items")
-        quantity = item.get("quantity", 1)
-        return {
-            "id": new_id("li"),
-            "object": "item",
-            "amount_discount": 0,
-            "amount_subtotal": price["unit_amount"] * quantity,
-            "amount_tax": 0,
-            "amount_total": price["unit_amount"] * quantity,
-            "currency": price["currency"],
-            "description": price["product_data"]["name"],
-            "quantity": quantity,
-        }
 
     def session(self, session_id: str) -> Document:
         """The Session as it is now: one whose time is over expires when somebody looks."""
@@ -120,16 +78,20 @@ class Payments:
                 400,
                 f'Only Checkout Sessions with a status in ["open"] can be expired. This has the status '
                 f"`{session['status']}`.",
+                began=True,
             )
         return self._close(session)
 
+    def expire_due(self) -> None:
+        """Closes the Sessions whose time is over."""
+        for session in list(self._state.where("checkout.session", lambda one: bool(one["status"] == "open"))):
+            self.session(session["id"])
+
     def _close(self, session: Document) -> Document:
         session = self._state.put("checkout.session", session["id"], session | {"status": "expired", "url": None})
-        if intent_id := session["payment_intent"]:
-            intent = find(self._state, "payment_intent", intent_id)
-            canceled = {"status": "canceled", "canceled_at": now(), "cancellation_reason": "abandoned"}
-            self._state.put("payment_intent", intent_id, intent | canceled)
         self._events.emit("checkout.session.expired", session)
+        if session["payment_intent"]:
+            self._cancel(find(self._state, "payment_intent", session["payment_intent"]), "abandoned")
         return session
 
     def pay(self, session_id: str, card: str, outcome: str | None) -> Document:
@@ -137,21 +99,21 @@ class Payments:
         session = self.session(session_id)
         if session["status"] != "open":
             raise Refusal(409, "session-not-open", f"The Session is {session['status']}; nothing was charged.")
-        outcome = outcome or ("decline" if card in DECLINED_CARDS else "async" if card == ASYNC_CARD else "succeed")
+        refused = DECLINED_CARDS.get(card) or (None if _is_card(card) else ("incorrect_number", None))
+        outcome = outcome or ("decline" if refused else "async" if card == ASYNC_CARD else "succeed")
         intent = self._intent_of(session)
         if outcome == "decline":
-            error = {
-                "code": "card_declined",
-                "decline_code": "generic_decline",
-                "message": "Your card was declined.",
-                "type": "card_error",
-            }
+            code, reason = refused or DECLINED_CARDS["4000000000000002"]
+            error = {"code": code, "message": "Your card was declined.", "type": "card_error"}
+            error |= {"decline_code": reason} if reason else {}
             intent = self._state.put("payment_intent", intent["id"], intent | {"last_payment_error": error})
             self._events.emit("payment_intent.payment_failed", intent)
             raise Refusal(402, "card-declined", "The card was declined. Nothing was charged; the Session stays open.")
         complete = {"status": "complete", "url": None}
+        intent |= {"last_payment_error": None}
         if outcome == "async":
-            self._state.put("payment_intent", intent["id"], intent | {"status": "processing"})
+            intent = self._state.put("payment_intent", intent["id"], intent | {"status": "processing"})
+            self._events.emit("payment_intent.processing", intent)
         elif intent["capture_method"] == "manual":
             charge = new_charge(intent, captured=False)
             self._state.put("charge", charge["id"], charge)
@@ -172,15 +134,18 @@ class Payments:
     def settle(self, session_id: str, outcome: str) -> Document:
         """Ends an asynchronous payment."""
         session = find(self._state, "checkout.session", session_id)
-        intent = find(self._state, "payment_intent", session["payment_intent"] or "none")
-        if intent["status"] != "processing":
-            raise Refusal(409, "not-processing", f"The payment is {intent['status']}; there is nothing to settle.")
+        intent = self._state.get("payment_intent", session["payment_intent"] or "none")
+        if intent is None or intent["status"] != "processing":
+            status = intent["status"] if intent else "not begun"
+            raise Refusal(409, "not-processing", f"The payment is {status}; there is nothing to settle.")
         if outcome == "succeed":
             self._succeed(intent)
             session = self._state.put("checkout.session", session_id, session | {"payment_status": "paid"})
             self._events.emit("checkout.session.async_payment_succeeded", session)
         else:
-            intent = self._state.put("payment_intent", intent["id"], intent | {"status": "requires_payment_method"})
+            error = {"code": "payment_intent_payment_attempt_failed", "message": "It failed.", "type": "card_error"}
+            failed = {"status": "requires_payment_method", "last_payment_error": error}
+            intent = self._state.put("payment_intent", intent["id"], intent | failed)
             self._events.emit("payment_intent.payment_failed", intent)
             self._events.emit("checkout.session.async_payment_failed", session)
         return session
@@ -216,10 +181,14 @@ class Payments:
                 f"This PaymentIntent could not be captured because it has a status of {intent['status']}. Only a"
                 " PaymentIntent with one of the following statuses may be captured: requires_capture.",
                 code="payment_intent_unexpected_state",
+                began=True,
             )
-        amount = int(params.get("amount_to_capture") or intent["amount_capturable"])
-        if not 0 < amount <= intent["amount_capturable"]:
-            raise StripeError(400, "The amount to capture is out of range.", code="amount_too_large")
+        most: int = intent["amount_capturable"]
+        amount = int(params.get("amount_to_capture", most))
+        if not 0 < amount <= most:
+            message = f"The amount_to_capture ({amount}) has to be from 1 to the amount_capturable ({most})."
+            code = "amount_too_large" if amount > most else "parameter_invalid_integer"
+            raise StripeError(400, message, code=code, param="amount_to_capture", began=True)
         charge = find(self._state, "charge", intent["latest_charge"])
         self._state.put("charge", charge["id"], charge | {"captured": True, "amount_captured": amount})
         captured = {"status": "succeeded", "amount_capturable": 0, "amount_received": amount}
@@ -237,14 +206,18 @@ class Payments:
                 400,
                 f"You cannot cancel this PaymentIntent because it has a status of {intent['status']}.",
                 code="payment_intent_unexpected_state",
+                began=True,
             )
+        return self._cancel(intent, params.get("cancellation_reason"))
+
+    def _cancel(self, intent: Document, reason: str | None) -> Document:
         canceled = {
             "status": "canceled",
             "amount_capturable": 0,
             "canceled_at": now(),
-            "cancellation_reason": params.get("cancellation_reason"),
+            "cancellation_reason": reason,
         }
-        intent = self._state.put("payment_intent", intent_id, intent | canceled)
+        intent = self._state.put("payment_intent", intent["id"], intent | canceled)
         self._events.emit("payment_intent.canceled", intent)
         return intent
 
@@ -253,22 +226,21 @@ class Payments:
     def refund(self, raw: Document) -> Document:
         """POST /v1/refunds, by PaymentIntent, all or a part."""
         params = check(raw, RefundCreateParams)
-        if "payment_intent" not in params:
-            raise StripeError(400, "One of payment_intent or charge is required.", param="payment_intent")
-        intent = find(self._state, "payment_intent", params["payment_intent"])
-        refunded = sum(
-            entry["amount"]
-            for entry in self._state.all("refund")
-            if entry["payment_intent"] == intent["id"] and entry["status"] != "failed"
-        )
+        intent = self._refundable(params)
+        refunded = self._refunded(intent)
         left = intent["amount_received"] - refunded
         amount = int(params.get("amount", left))
+        if intent["amount_received"] == 0:
+            message = f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund."
+            raise StripeError(400, message, param="payment_intent", began=True)
         if left <= 0:
-            raise StripeError(400, "Charge has already been refunded.", code="charge_already_refunded")
-        if not 0 < amount <= left:
-            raise StripeError(
-                400, f"Refund amount ({amount}) is greater than unrefunded amount ({left}).", param="amount"
-            )
+            message = f"Charge {intent['latest_charge']} has already been refunded."
+            raise StripeError(400, message, code="charge_already_refunded", began=True)
+        if amount <= 0:
+            raise StripeError(400, "Invalid positive integer", code="parameter_invalid_integer", param="amount")
+        if amount > left:
+            message = f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})."
+            raise StripeError(400, message, param="amount", began=True)
         refund = new_refund(intent, amount, params)
         self._state.put("refund", refund["id"], refund)
         charge = find(self._state, "charge", intent["latest_charge"])
@@ -281,27 +253,51 @@ class Payments:
         self._events.emit("charge.refunded", charge)
         return refund
 
+    def _refundable(self, params: Document) -> Document:
+        """The intent that a refund names, itself or by its charge."""
+        if "payment_intent" in params:
+            return find(self._state, "payment_intent", params["payment_intent"])
+        if "charge" not in params:
+            message = "One of the following params should be provided for this request: payment_intent or charge."
+            raise StripeError(400, message, code="parameter_missing")
+        charge = find(self._state, "charge", params["charge"])
+        return find(self._state, "payment_intent", charge["payment_intent"])
+
+    def _refunded(self, intent: Document) -> int:
+        refunds = self._state.where("refund", lambda one: bool(one["payment_intent"] == intent["id"]))
+        return sum(refund["amount"] for refund in refunds)
+
     def ledger(self) -> list[dict[str, Any]]:
         """Money as it truly moved: a row an intent."""
-        rows = []
-        for intent in self._state.all("payment_intent"):
-            session = next(
-                self._state.where("checkout.session", lambda s, i=intent: s["payment_intent"] == i["id"]),  # type: ignore[misc]
-                None,
-            )
-            refunds = self._state.where("refund", lambda r, i=intent: r["payment_intent"] == i["id"])  # type: ignore[misc]
-            authorized = intent["latest_charge"] is not None
-            rows.append(
-                {
-                    "payment_intent": intent["id"],
-                    "session": session["id"] if session else None,
-                    "metadata": intent["metadata"],
-                    "amount": intent["amount"],
-                    "authorized": intent["amount"] if authorized else 0,
-                    "captured": intent["amount_received"],
-                    "refunded": sum(refund["amount"] for refund in refunds if refund["status"] != "failed"),
-                    "voided": intent["amount"] if authorized and intent["status"] == "canceled" else 0,
-                    "status": intent["status"],
-                }
-            )
-        return rows
+        sessions = {session["payment_intent"]: session["id"] for session in self._state.all("checkout.session")}
+        return [
+            {
+                "payment_intent": intent["id"],
+                "session": sessions.get(intent["id"]),
+                "metadata": intent["metadata"],
+                "amount": intent["amount"],
+                "authorized": intent["amount"] if intent["latest_charge"] else 0,
+                "captured": intent["amount_received"],
+                "refunded": self._refunded(intent),
+                "voided": intent["amount"] if intent["latest_charge"] and intent["status"] == "canceled" else 0,
+                "status": intent["status"],
+            }
+            for intent in self._state.all("payment_intent")
+        ]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc)
+
+
+def _is_card(number: str) -> bool:
+    """Whether a card's number has a right check digit (Luhn)."""
+    if not (number.isascii() and number.isdecimal() and 12 <= len(number) <= 19):
+        return False
+    doubled = [int(digit) * 2 for digit in number[-2::-2]]
+    total = sum(int(digit) for digit in number[-1::-2]) + sum(value - 9 if value > 9 else value for value in doubled)
+    return total % 10 == 0

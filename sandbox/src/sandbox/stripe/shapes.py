@@ -7,6 +7,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from typing_extensions import is_typeddict
 
+from sandbox.bodies import whole_number
 from sandbox.stripe.errors import StripeError
 
 # Options of the SDK's own, mixed into its parameter types; they never travel.
@@ -61,7 +62,7 @@ def _fit(value: Any, hint: Any, where: str) -> Any:
             raise StripeError(400, f"Invalid {where}: must be one of {allowed}", param=where)
         return value
     if origin is list:
-        if not isinstance(value, dict) or not all(key.isdigit() or key == "" for key in value):
+        if not isinstance(value, dict) or not all(key.isdecimal() for key in value):
             raise StripeError(400, "Invalid array", code="parameter_invalid", param=where)
         return [_fit(entry, arguments[0], f"{where}[{key}]") for key, entry in value.items()]
     if origin is dict:
@@ -96,9 +97,10 @@ def _fit_scalar(value: Any, hint: Any, where: str) -> Any:
     if isinstance(value, dict):
         raise StripeError(400, "Invalid string", code="parameter_invalid", param=where)
     if hint is int:
-        if not value.lstrip("-").isdigit():
+        number = whole_number(value)
+        if number is None:
             raise StripeError(400, f"Invalid integer: {value}", code="parameter_invalid_integer", param=where)
-        return int(value)
+        return number
     if hint is bool:
         if value not in ("true", "false"):
             raise StripeError(400, f"Invalid boolean: {value}", param=where)
