@@ -57,7 +57,7 @@ class Letter:
     @property
     def sms(self) -> str:
         """The same in one line; `clinic: subject url`."""
-        return f"{self.clinic}: {self.subject} {self.url}"
+        return _one_line(f"{self.clinic}: {self.subject} {self.url}")
 
 
 _GOOD = frozenset((Template.BOOKING_CONFIRMED, Template.REMINDER, Template.CLINIC_CONFIRMED, Template.REQUEST_RECEIVED))
@@ -173,5 +173,5 @@ def _how_to_cancel(facts: Facts, clock: Clock, locale: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    """A subject is a header: whatever a name brings along, it stays one line."""
+    """A subject is a header: whatever a name brings along, it stays one line, with plain spaces."""
     return " ".join(text.split())

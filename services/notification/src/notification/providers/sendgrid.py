@@ -5,6 +5,8 @@ import base64
 import http.client
 import logging
 import socket
+import ssl
+from concurrent.futures import ThreadPoolExecutor
 from urllib.error import URLError
 from uuid import UUID
 
@@ -14,6 +16,11 @@ from sendgrid.helpers import mail
 
 from notification.providers.outcomes import Away, Unknown, of_status
 from notification.providers.shapes import Email
+
+THREADS = 8
+
+NEVER_CONNECTED = (ConnectionRefusedError, socket.gaierror, ssl.SSLCertVerificationError)
+"""Failures before a byte of the message could have gone out; of any other it is not certain."""
 
 # At DEBUG the SDK logs whole messages with their addresses.
 logging.getLogger("python_http_client.client").setLevel(logging.WARNING)
@@ -25,10 +32,13 @@ class SendGrid:
     def __init__(self, api_key: str, host: str, timeout: float) -> None:
         self._client = SendGridAPIClient(api_key, host=host)
         self._client.client.timeout = timeout
+        # Threads of its own: calls that hang must not hold up what else the process does in threads, name look-ups say.
+        self._threads = ThreadPoolExecutor(THREADS, "sendgrid")
 
     async def send(self, message_id: UUID, email: Email) -> str:
         """See `EmailProvider`. Our id goes along in `custom_args`, to recognise the message by later."""
-        return await asyncio.to_thread(self._send, _mail(message_id, email))
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._send, _mail(message_id, email))
 
     def _send(self, message: mail.Mail) -> str:
         try:
@@ -37,8 +47,7 @@ class SendGrid:
             headers = error.headers or {}
             raise of_status("sendgrid", error.status_code, headers.get("Retry-After")) from None
         except URLError as error:
-            # The reason tells whether a connection ever stood; only without one is it certain that nothing was sent.
-            if isinstance(error.reason, ConnectionRefusedError | socket.gaierror):
+            if isinstance(error.reason, NEVER_CONNECTED):
                 raise Away("sendgrid_unreachable") from error
             raise Unknown("outcome_unknown") from error
         except (OSError, http.client.HTTPException) as error:

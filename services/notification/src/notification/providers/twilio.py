@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
@@ -14,6 +15,8 @@ from twilio.rest import Client
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from notification.providers.outcomes import Away, Refused, Unknown, of_status
+
+THREADS = 8
 
 # At INFO the SDK logs requests.
 logging.getLogger("twilio.http_client").setLevel(logging.WARNING)
@@ -42,10 +45,11 @@ class Twilio:
     def __init__(self, account_sid: str, auth_token: str, sender: str, base: str, timeout: float) -> None:
         self._client = Client(account_sid, auth_token, http_client=_Rerouted(base, timeout))
         self._sender = sender
+        self._threads = ThreadPoolExecutor(THREADS, "twilio")  # of its own, as SendGrid's
 
     async def send(self, message_id: UUID, phone: str, text: str) -> str:
         """See `SmsProvider`."""
-        return await asyncio.to_thread(self._send, phone, text)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._send, phone, text)
 
     def _send(self, phone: str, text: str) -> str:
         try:
@@ -53,8 +57,15 @@ class Twilio:
         except TwilioRestException as error:
             raise Refused(f"twilio_{error.code or error.status}") from None
         except requests.ConnectionError as error:
-            inner = error.args[0] if error.args else None
-            never = isinstance(inner, MaxRetryError) and isinstance(inner.reason, NewConnectionError)
-            raise (Away("twilio_unreachable") if never else Unknown("outcome_unknown")) from error
+            if _never_connected(error):
+                raise Away("twilio_unreachable") from error
+            raise Unknown("outcome_unknown") from error
         except (requests.RequestException, TwilioException) as error:
             raise Unknown("outcome_unknown") from error
+
+
+def _never_connected(error: requests.ConnectionError) -> bool:
+    """Whether it is certain that not a byte went out."""
+    inner = error.args[0] if error.args else None
+    refused = isinstance(inner, MaxRetryError) and isinstance(inner.reason, NewConnectionError)
+    return refused or isinstance(error, requests.ConnectTimeout)
