@@ -45,9 +45,26 @@ class System:
             check=False,
         )
 
-    def kill(self, part: str) -> None:
-        """`kill -9` of one part; `up` starts it again."""
-        os.kill(self.ready["pids"][part], signal.SIGKILL)
+    def kill(self, part: str) -> int:
+        """`kill -9` of one part; `up` starts it again. Returns the pid that was killed."""
+        pid = int(self.ready["pids"][part])
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    async def is_back(self, part: str, killed: int) -> None:
+        """Waits until another process has taken the killed one's place and serves."""
+
+        async def serves() -> bool:
+            ready = self.ready
+            if ready["pids"].get(part) in (None, killed):
+                return False
+            try:
+                async with httpx.AsyncClient() as http:
+                    return (await http.get(f"{ready['services'][part]}/health/ready")).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        await eventually(serves, seconds=90, every=0.2)
 
 
 def start(data: Path) -> System:
