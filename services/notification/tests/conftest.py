@@ -286,7 +286,7 @@ def settings_of(
         values = service_environment(
             "notification", identity_url=directory[1], public_url="https://book.test", sendgrid_api_key="SG.test",
             sendgrid_host=providers_url, twilio_account_sid="AC" + "0" * 32, twilio_auth_token="test",
-            twilio_from="+15005550006", twilio_api_base=providers_url, provider_timeout_seconds=1.0,
+            twilio_from="+15005550006", twilio_api_base=providers_url, provider_timeout_seconds=2.5,
         )  # fmt: skip
         return NotificationSettings(**(values | more))
 
