@@ -161,12 +161,16 @@ def _renamed(own: Json, service: str, taken: Json) -> Json:
 
 
 def _public(operation: Json, method: str, path: str) -> Json:
-    """An operation with a tag, our error answers, `Idempotency-Key`, and who may call it."""
+    """An operation with a tag, a summary, our error answers, `Idempotency-Key`, and who may call it."""
     parts = [part for part in path.removeprefix("/v1/").split("/") if not part.startswith("{")]
     tag = parts[1] if parts[0] == "clinics" and len(parts) > 1 else parts[0]
     operation["tags"] = [tag]
     operation["operationId"] = "_".join([method, *re.findall(r"[a-z]+", path.removeprefix("/v1/"))])
-    answers = {status: said for status, said in operation["responses"].items() if status != "422"}
+    said, _, more = operation.get("description", "").partition("\n")
+    if said:  # the sentence that the service wrote, rather than a title made of its function's name
+        operation["summary"] = said.rstrip(".")
+        operation["description"] = more.strip() or said
+    answers = {status: answer for status, answer in operation["responses"].items() if status != "422"}
     answers["default"] = {"description": "A problem: what is wrong and what to do.", "content": _PROBLEM}
     operation["responses"] = answers
     route, _ = table.find(method.upper(), path)

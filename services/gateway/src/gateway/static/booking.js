@@ -122,7 +122,7 @@ async function hold(slot, again = true) {
     refused(slot, answer.body.alternatives ?? []);
     reload(2000);
   } else if ([410, 422].includes(answer.status)) { // an offer from before: ask anew, and once more for the same time
-    const same = (await load()) && v.slots.find((other) => other.start === slot.start && (v.provider !== "any" || other.provider_ids));
+    const same = (await load()) && v.slots.find((other) => other.start === slot.start);
     if (same && again) return hold(same, false);
     problem(t("changed", { time: clock(slot.start) }));
   } else { draw(); problem(refusal(answer)); }

@@ -67,7 +67,7 @@ function card(path, method, operation) {
   });
   return el("details", { className: "card operation", id: operation.operationId },
     el("summary", {}, el("b", { className: "method" }, method.toUpperCase()), " ", el("code", {}, path), " ", el("span", { className: "muted" }, operation.summary ?? "")),
-    el("p", { className: "pre" }, operation.description ?? ""),
+    ...(operation.description?.replace(/\.$/, "") !== operation.summary ? [el("p", { className: "pre" }, operation.description ?? "")] : []),
     ...(given.length ? [el("h4", {}, "Parameters"), fields(given.map((one) => [one.name, `${one.in}, ${kind(one.schema)}`, one.required, one.description]))] : []),
     ...(body ? section("Body", body) : []), ...answers,
     el("h4", {}, "Example"), el("pre", { tabIndex: 0 }, curl(method, path, operation, body)));

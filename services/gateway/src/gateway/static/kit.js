@@ -61,8 +61,9 @@ export function countDown(ended) {
   const ask = async () => {
     asking = true;
     const { id, manage_token: token } = kept.hold, answer = await call("GET", `/holds/${id}`, { token });
+    if (answer.status === 0 || answer.status >= 500) return setTimeout(() => { asking = false; }, 4000); // not known: asked again
     asking = false;
-    if (answer.status === 0 || answer.status >= 500 || kept.hold?.id !== id) return;
+    if (kept.hold?.id !== id) return;
     const { status, expires_at } = answer.body;
     if (status === "held" && Date.parse(expires_at) > now()) return keep({ hold: { ...kept.hold, expires_at } });
     keep({ hold: null });
