@@ -188,3 +188,16 @@ def test_interrupted_while_starting_it_leaves_nothing(new_run: New, until: Until
     run.signal(signal.SIGINT)
     assert run.ended() == 0
     assert not [p for p in psutil.process_iter(["cwd"]) if str(p.info["cwd"]).startswith(str(place))]
+
+
+def test_what_is_done_once_it_is_up_may_end_it_and_a_failure_ends_it_cleanly_with_code_1(
+    new_run: New, servers: Servers
+) -> None:
+    for argument, code in (("--act-ends", 0), ("--act-fails", 1)):
+        run = new_run(servers).begin(argument)
+        assert run.ended(within=60) == code, run.said()
+        assert "acting on http://127.0.0.1:" in run.said()
+        assert "everything has ended" in run.said()
+        assert ("a step of the story failed" in run.said()) == (code == 1)
+        assert not (run.data / "ready.json").exists()
+        assert not (run.data / "pids.json").exists()

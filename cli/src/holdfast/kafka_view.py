@@ -20,7 +20,7 @@ from events.topics import BY_NAME, TOPICS
 
 from .errors import HoldfastError
 from .system import load_ready
-from .watching import Seen, read, reading
+from .watching import Seen, backlog, read, reading
 
 KAFKA_VARIABLE = "KAFKA_BOOTSTRAP"
 _SPAN = re.compile(r"(\d+)([smhd])")
@@ -128,10 +128,18 @@ async def follow(
 ) -> None:
     """Prints what passes until it is cancelled."""
     show = _print_json if as_json else _printer()
+
+    def fits(seen: Seen) -> bool:
+        return not kinds or any(kind in seen.type for kind in kinds)
+
     async with reading(bootstrap, topics, since) as consumer:
+        if since is not None:
+            # What is there already comes partition by partition: it is told in the order in which it was said.
+            past = [seen async for seen in backlog(consumer) if fits(seen)]
+            for seen in sorted(past, key=lambda one: one.time):
+                show(seen)
         async for record in consumer:
-            seen = read(record)
-            if not kinds or any(kind in seen.type for kind in kinds):
+            if fits(seen := read(record)):
                 show(seen)
 
 

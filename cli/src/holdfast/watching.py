@@ -125,6 +125,15 @@ async def reading(
         await consumer.stop()
 
 
+async def backlog(consumer: AIOKafkaConsumer) -> AsyncIterator[Seen]:
+    """Everything from where the consumer stands to what is the end now."""
+    ends = await consumer.end_offsets(consumer.assignment())
+    while any([await consumer.position(partition) < end for partition, end in ends.items()]):
+        for records in (await consumer.getmany(timeout_ms=500)).values():
+            for record in records:
+                yield read(record)
+
+
 class Watch:
     """Everything that passes from now on, kept; waiting for what is to come."""
 
