@@ -178,17 +178,18 @@ function heard(frame) {
 }
 function taken({ provider_id, start, end, offering_id, remaining }) {
   const [from, to] = [Date.parse(start), Date.parse(end)], known = v.providers.some(({ id }) => id === provider_id);
-  for (const slot of v.slots.filter((one) => !one.gone && Date.parse(one.start) < to && from < Date.parse(one.end))) {
+  const touched = (slot) => Date.parse(slot.start) < to && from < Date.parse(slot.end);
+  const own = [v.pressed, kept.hold?.slot].some((slot) => slot?.provider_id === provider_id && touched(slot));
+  if (own || !known) return reload(); // our own doing is no news; which times a room or a device costs only the search knows
+  for (const slot of v.slots.filter((one) => !one.gone && touched(one))) {
     if (offering_id === slot.offering_id && remaining > 0) { slot.remaining = remaining; continue; }
     slot.provider_ids = slot.provider_ids.filter((id) => id !== provider_id);
     slot.gone = !slot.provider_ids.length;
     if (slot.provider_id === provider_id) slot.provider_id = slot.provider_ids[0];
-    const mine = slot === v.pressed || slot.start === kept.hold?.slot.start;
-    if (slot.gone && !mine && slot.local_start.startsWith(v.day)) v.news = t("said_taken", { time: clock(slot.start), n: onDay(v.day).filter((one) => !one.gone).length });
+    if (slot.gone && slot.local_start.startsWith(v.day)) v.news = t("said_taken", { time: clock(slot.start), n: onDay(v.day).filter((one) => !one.gone).length });
   }
   if (v.news) v.telling ??= setTimeout(() => { say(v.news); Object.assign(v, { news: null, telling: null }); }, 1500);
   draw();
-  if (!known) reload(); // a room or a device: which times it costs only the search knows
 }
 
 $("#change").onclick = () => step("offerings");
