@@ -86,6 +86,7 @@ RELAXED: Mapping[str, Mapping[str, str]] = {
     "booking": {
         "BOOKING_MAX_LIVE_HOLDS_PER_ORIGIN": "100000",
         "BOOKING_MAX_HOLDS_PER_HOUR_PER_ORIGIN": "1000000",
+        "BOOKING_MAX_UNVERIFIED_APPOINTMENTS": "1000",
     },
     "identity": {"IDENTITY_VERIFY_EMAIL": "off", "IDENTITY_ALLOW_TEST_DOMAINS": "1"},
 }
@@ -163,7 +164,8 @@ def for_service(service: Service, addresses: Addresses, outside: Mapping[str, st
     result |= {
         "KAFKA_BOOTSTRAP": addresses.kafka,
         "HOLDFAST_KEYS": str(addresses.keys),
-        "HOLDFAST_PUBLIC_URL": addresses.url(GATEWAY.name),
+        # Behind a domain of one's own, links and providers' notices have to name that.
+        "HOLDFAST_PUBLIC_URL": outside.get("HOLDFAST_PUBLIC_URL") or addresses.url(GATEWAY.name),
         f"{service.prefix}_HOST": LOOPBACK,
         f"{service.prefix}_PORT": str(addresses.ports[service.name]),
         f"{service.prefix}_REPLICA": "0",

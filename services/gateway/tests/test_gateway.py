@@ -149,10 +149,31 @@ async def test_a_taken_slot_comes_back_with_alternatives_unless_they_dawdle(
     assert services.last(others)[1] == {"slot_id": "a", "limit": 5}
     services.pause = 1.0
     started = time.monotonic()
-    answer = await client.post("/v1/clinics/alfa/holds", json={"slot_id": "a"})
+    answer = await client.post("/v1/clinics/alfa/holds", json={"slot_id": "c"})
     services.pause = 0.0
     assert (answer.status_code, answer.json()["alternatives"]) == (409, [])
     assert time.monotonic() - started < 0.8
+
+
+async def test_metrics_and_internal_routes_are_not_public(gateway: tuple[Gateway, httpx.AsyncClient]) -> None:
+    _, client = gateway
+    for path in ("/metrics", "/internal/tenants/alfa", "/v1/../internal/tenants/alfa"):
+        assert (await client.get(path)).status_code == 404, path
+
+
+async def test_many_who_lose_the_same_time_cost_one_look(
+    services: Services, gateway: tuple[Gateway, httpx.AsyncClient]
+) -> None:
+    _, client = gateway
+    services.answers["POST", f"/v1/clinics/{TENANT}/holds"] = (409, _problem(409, "slot-taken", alternatives=[]))
+    others = f"/internal/tenants/{TENANT}/alternatives"
+    services.answers["POST", others] = (200, {"alternatives": [{"slot_id": "b"}]})
+    before = sum(request.path == others for request in services.seen)
+    answers = await asyncio.gather(
+        *(client.post("/v1/clinics/alfa/holds", json={"slot_id": "popular"}) for _ in range(30))
+    )
+    assert all(answer.json()["alternatives"] for answer in answers)
+    assert sum(request.path == others for request in services.seen) - before <= 3
 
 
 async def test_an_appointment_stands_while_payment_is_away(

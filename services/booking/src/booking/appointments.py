@@ -9,7 +9,7 @@ from uuid import UUID
 
 from booking import catalogue, holds, repository, saga
 from booking.domain import Action, CancellationTerms, State, Trigger, cancellation_fee, decide
-from booking.errors import HoldExpired, HoldUsed, IllegalTransition
+from booking.errors import Hoarding, HoldExpired, HoldUsed, IllegalTransition
 from booking.holds import by_whom
 from booking.model import Booking, vacated
 from booking.schemas import Cancellation
@@ -42,6 +42,7 @@ async def request(
     asking: Principal,
     details: dict[str, Any],
     external_ref: str | None,
+    most_unverified: int,
 ) -> tuple[Booking, str]:
     """Turns a locked hold into an appointment; confirmed at once where nothing is due and nobody must approve.
     Returns it with its manage token."""
@@ -50,6 +51,13 @@ async def request(
         if hold.is_appointment:
             raise HoldUsed("This hold has become an appointment already. Nothing was booked again.")
         raise HoldExpired("The hold has run out. Nothing was booked; hold a time again.")
+    verified = customer.verified or asking.is_staff(tx.tenant_id)
+    if not verified and await repository.live_appointments(tx, customer.person_id) >= most_unverified:
+        raise Hoarding(
+            f"This address has {most_unverified} coming appointments here and was never verified. Nothing was booked;"
+            " sign in with a verified address, or cancel one of them.",
+            retry_after=3600,
+        )
     token = new_manage_token()
     booking = await repository.update(
         tx,
@@ -138,7 +146,8 @@ async def repository_offering(tx: Transaction, booking: Booking) -> OfferingStat
 async def checkout(tx: Transaction, booking_id: UUID, asking: Principal) -> Booking:
     """The appointment if it can still be paid for; 410 when its time is over, 409 when nothing is to be paid."""
     booking = await visible(tx, booking_id, asking)
-    if booking.state is State.EXPIRED:
+    in_grace = booking.status is State.PENDING_PAYMENT and booking.expires_at <= datetime.now(UTC)
+    if booking.state is State.EXPIRED or in_grace:
         raise HoldExpired("The time to pay is over and the time was released. Nothing was charged; book again.")
     if decide(booking.state, Trigger.CHECKOUT) is not Action.PAY_AGAIN or booking.amount_due == 0:
         raise IllegalTransition("Nothing is to be paid for this appointment now. It was not changed.")

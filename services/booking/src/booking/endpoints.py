@@ -129,7 +129,13 @@ async def request_appointment(
         "return_url": body.return_url,
     }
     booking, manage_token = await appointments.request(
-        tx, hold, token, asking=asking, details=details, external_ref=body.external_ref
+        tx,
+        hold,
+        token,
+        asking=asking,
+        details=details,
+        external_ref=body.external_ref,
+        most_unverified=service.settings.max_unverified_appointments,  # type: ignore[attr-defined]
     )
     due = await appointments.payment_request(
         tx, service.signer("payment_requests"), booking, asking, return_url=body.return_url

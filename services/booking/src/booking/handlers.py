@@ -52,7 +52,7 @@ async def note_failed_payment(event: PaymentFailed, tx: Transaction) -> None:
 @on(PaymentCaptured)
 async def note_captured_payment(event: PaymentCaptured, tx: Transaction) -> None:
     """The authorization became a charge."""
-    await saga.note_payment(tx, event.booking_id, event.payment_id, status="paid")
+    await saga.note_payment(tx, event.booking_id, event.payment_id, status="paid", captured=event.amount.amount)
 
 
 @on(PaymentCaptureFailed)

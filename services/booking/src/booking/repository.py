@@ -76,6 +76,11 @@ SELECT EXISTS (SELECT FROM booking WHERE tenant_id = :tenant AND person_id = :pe
   AND start_at < :end AND end_at > :start)
 """)
 
+_LIVE_APPOINTMENTS = text("""
+SELECT count(*) FROM booking WHERE tenant_id = :tenant AND person_id = :person AND seated AND start_at > now()
+  AND status IN ('pending_payment', 'pending_approval', 'confirmed')
+""")
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -276,6 +281,13 @@ async def has_newer_overlap(tx: Transaction, booking: Booking) -> bool:
             )
         ).scalar_one()
     )
+
+
+async def live_appointments(tx: Transaction, person_id: UUID) -> int:
+    """How many appointments of the person lie ahead."""
+    parameters = {"tenant": tx.tenant_id, "person": person_id}
+    count: int = (await tx.connection.execute(_LIVE_APPOINTMENTS, parameters)).scalar_one()
+    return count
 
 
 async def note(tx: Transaction, booking_id: UUID, event: str, by: str) -> None:

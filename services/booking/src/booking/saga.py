@@ -183,7 +183,13 @@ async def close_checkout(tx: Transaction, booking_id: UUID) -> None:
 
 
 async def note_payment(
-    tx: Transaction, booking_id: UUID, payment_id: UUID, *, status: str, refunded: int | None = None
+    tx: Transaction,
+    booking_id: UUID,
+    payment_id: UUID,
+    *,
+    status: str,
+    captured: int | None = None,
+    refunded: int | None = None,
 ) -> None:
     """The payment's own status, kept beside the appointment's. Of another payment than the booking's: nothing, but
     for a failed attempt while it waits to be paid."""
@@ -201,6 +207,8 @@ async def note_payment(
         await repository.update(
             tx, booking, refunded=refunded, payment_status="refunded" if full else "partially_refunded"
         )
+    elif captured is not None:  # of a cancelled authorization only the fee is charged
+        await repository.update(tx, booking, payment_status=status, paid=captured)
     else:
         await repository.update(tx, booking, payment_status=status)
 

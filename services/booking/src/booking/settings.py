@@ -12,3 +12,4 @@ class BookingSettings(ServiceSettings):
 
     max_live_holds_per_origin: int = 3
     max_holds_per_hour_per_origin: int = 20
+    max_unverified_appointments: int = 5

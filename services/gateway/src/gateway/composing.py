@@ -1,5 +1,6 @@
 """The calls that more than one service answers. No business rule lives here: only who is asked after whom."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ from gateway.upstream import Answer
 from servicekit.problems import Problem, Unavailable, ValidationFailed
 
 ALTERNATIVES_SECONDS = 0.2
+SHARED_SECONDS = 0.3
 
 
 async def place_hold(proxy: Proxy, request: Request) -> Response:
@@ -26,14 +28,27 @@ async def place_hold(proxy: Proxy, request: Request) -> Response:
 
 
 async def _alternatives(proxy: Proxy, path: str, body: dict[str, Any]) -> list[Any]:
-    """Up to five; an empty list when they do not come in time: the refusal does not wait for them."""
-    tenant_id = path.split("/")[3]
+    """Up to five; an empty list when they do not come in time: the refusal does not wait for them. Those who are
+    refused the same time at the same moment share one look."""
+    key = f"{path} {body['slot_id']}"
+    looking = proxy.looks.get(key)
+    if looking is None:
+        looking = asyncio.create_task(_look_for_alternatives(proxy, path.split("/")[3], body["slot_id"]))
+        proxy.looks[key] = looking
+        looking.add_done_callback(
+            lambda _: asyncio.get_running_loop().call_later(SHARED_SECONDS, proxy.looks.pop, key, None)
+        )
+    try:
+        async with asyncio.timeout(ALTERNATIVES_SECONDS):
+            return await asyncio.shield(looking)
+    except TimeoutError:
+        return []
+
+
+async def _look_for_alternatives(proxy: Proxy, tenant_id: str, slot_id: str) -> list[Any]:
     try:
         answer = await proxy.upstreams.post_internal(
-            "availability",
-            f"/internal/tenants/{tenant_id}/alternatives",
-            {"slot_id": body["slot_id"], "limit": 5},
-            timeout=ALTERNATIVES_SECONDS,
+            "availability", f"/internal/tenants/{tenant_id}/alternatives", {"slot_id": slot_id, "limit": 5}
         )
     except Unavailable:
         return []

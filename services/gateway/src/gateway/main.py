@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import start_http_server
 
 from gateway import endpoints, pages
 from gateway.limits import Limits
@@ -53,7 +53,6 @@ class Gateway:
         app.add_middleware(Traced)
         app.add_api_route("/health/live", self._live, include_in_schema=False)
         app.add_api_route("/health/ready", self._ready, include_in_schema=False)
-        app.add_api_route("/metrics", self._metrics, include_in_schema=False)
         app.include_router(endpoints.router)
         app.include_router(pages.router)
         return app
@@ -67,12 +66,11 @@ class Gateway:
         ready = all(checks.values())
         return JSONResponse({"status": "ready" if ready else "starting", "checks": checks}, 200 if ready else 503)
 
-    async def _metrics(self) -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """The live feed runs inside."""
+        if self.settings.metrics_port:
+            start_http_server(self.settings.metrics_port, self.settings.host)
         stop = asyncio.Event()
         reading = asyncio.create_task(self.live.run(stop))
         try:

@@ -1,5 +1,6 @@
 """A request on its way to the service that owns it, and back."""
 
+import asyncio
 import hashlib
 import json
 from typing import Any
@@ -32,6 +33,8 @@ class Proxy:
     def __init__(self, upstreams: Upstreams, limits: Limits) -> None:
         self.upstreams = upstreams
         self.limits = limits
+        self.looks: dict[str, asyncio.Task[list[Any]]] = {}
+        """Looks for alternatives under way or just done, by what was refused."""
 
     async def pass_on(self, request: Request) -> Response:
         """The whole way for a route that one service answers alone."""

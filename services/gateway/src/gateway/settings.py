@@ -19,3 +19,4 @@ class GatewaySettings(CommonSettings):
         "", validation_alias="TRUSTED_PROXIES", description="addresses whose X-Forwarded-For is believed, by commas"
     )
     rate_limit_scale: float = Field(1.0, gt=0, description="multiplies every limit")
+    metrics_port: int = Field(0, description="where /metrics is served, apart from the public port; 0: nowhere")
