@@ -14,17 +14,17 @@ POLISH = Texts(
         T.BOOKING_CONFIRMED: Words(
             "Potwierdzone: {when}, {offering}",
             "Potwierdzone",
-            "Twoja wizyta w {clinic} jest zarezerwowana. W załączniku jest plik do kalendarza.",
+            "Twoja wizyta w placówce {clinic} jest zarezerwowana. W załączniku jest plik do kalendarza.",
         ),
         T.REMINDER: Words(
             "Przypomnienie: {when}, {offering}",
             "Do zobaczenia wkrótce",
-            "Przypominamy o Twojej wizycie w {clinic}.",
+            "Przypominamy o Twojej wizycie w placówce {clinic}.",
         ),
         T.BOOKING_CANCELLED: Words(
             "Odwołane: {when}, {offering}",
             "Odwołane",
-            "Twoja wizyta w {clinic} została odwołana. Załączony plik usunie ją z kalendarza.",
+            "Twoja wizyta w placówce {clinic} została odwołana. Załączony plik usunie ją z kalendarza.",
         ),
         T.BOOKING_REJECTED: Words(
             "Prośba odrzucona: {when}, {offering}",
@@ -44,7 +44,7 @@ POLISH = Texts(
             "otrzymasz wizytę, o ile termin będzie wolny, albo zwrot pieniędzy.",
         ),
         T.MONEY_REFUNDED: Words(
-            "Zwrot {amount} od {clinic}",
+            "Zwrot {amount}, {clinic}",
             "Pieniądze wracają",
             "{amount} wraca tam, skąd przyszła płatność. Na koncie może być widoczne dopiero po 10 dniach.",
         ),
@@ -95,6 +95,6 @@ POLISH = Texts(
     cancel_fee_after="Później zatrzymujemy {percent} ceny.",
     cancel_fee="Przy odwołaniu zatrzymujemy {percent} ceny.",
     cancel_free="Możesz bezpłatnie odwołać wizytę aż do jej rozpoczęcia.",
-    footer_patient="Ta wiadomość przyszła, ponieważ w Twoim imieniu poproszono o wizytę w {clinic}.",
-    footer_clinic="Ta wiadomość przyszła, ponieważ pracujesz w {clinic} lub otrzymujesz jej powiadomienia.",
+    footer_patient="Ta wiadomość przyszła, ponieważ w Twoim imieniu poproszono o wizytę w placówce {clinic}.",
+    footer_clinic="Ta wiadomość przyszła, ponieważ pracujesz w placówce {clinic} lub otrzymujesz jej powiadomienia.",
 )
