@@ -127,6 +127,8 @@ def test_a_class_is_held_by_its_slot(world: World) -> None:
     )
     world.do("UPDATE booking.claim SET owner_id = %s", world.slot)
     assert world.findings() == set()
+    world.do("DELETE FROM booking.claim; UPDATE booking.slot SET resources = NULL")
+    assert world.findings() == {"booking_without_claim"}
 
 
 BREAKAGES: dict[str, Callable[[World], None]] = {

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from events.topics import TOPICS
 from holdfast.errors import HoldfastError
 from holdfast.kafka_view import begin_of, chosen_topics, lag_rows, short, topic_rows
-from holdfast.watching import watching
+from holdfast.watching import backlog, reading, watching
 
 TOPIC = "holdfast.notification"
 
@@ -59,6 +59,10 @@ async def test_a_watch_sees_what_comes_after_it_began_and_lag_counts_what_a_grou
     await producer.send_and_wait(TOPIC, b"no json \xff", key=b"k", partition=placed.partition)
     await producer.stop()
     assert seen is not None
+    begun = seen.timestamp - timedelta(milliseconds=1)
+    async with reading(kafka_bootstrap, [TOPIC], begun) as past:
+        told = [one.payload async for one in backlog(past) if one.key == "k"]
+    assert told == [{"a": 1}, "no json \\xff"]
     assert (seen.partition, seen.offset, seen.payload) == (placed.partition, placed.offset, {"a": 1})
 
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka_bootstrap, group_id=group, enable_auto_commit=False)

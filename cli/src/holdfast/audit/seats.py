@@ -23,8 +23,8 @@ UNCLAIMED = """
 SELECT b.id, format('The booking is %s, and of the resource %s it claims nothing that lasts.', b.status,
        wanted.resource ->> 'id') AS sentence
 FROM booking.booking b JOIN booking.slot s ON s.id = b.slot_id
-CROSS JOIN LATERAL jsonb_array_elements(CASE WHEN s.capacity > 1 THEN s.resources ELSE b.resources END)
-  AS wanted (resource)
+CROSS JOIN LATERAL jsonb_array_elements(
+  CASE WHEN s.capacity > 1 THEN coalesce(s.resources, b.resources) ELSE b.resources END) AS wanted (resource)
 WHERE b.status IN ('confirmed', 'pending_approval') AND b.end_at > now() AND NOT EXISTS (
   SELECT FROM booking.claim c
   WHERE c.resource_id = (wanted.resource ->> 'id')::uuid AND c.owner_id IN (b.id, b.slot_id)
