@@ -69,3 +69,10 @@ def test_without_a_sandbox_the_providers_come_from_the_environment() -> None:
     assert "NOTIFICATION_TWILIO_FROM" not in payment
     assert for_service(service("notification"), addresses(sandbox=False), outside)["NOTIFICATION_TWILIO_FROM"] == "+48"
     assert "IDENTITY_VERIFY_EMAIL" not in for_service(service("identity"), addresses(sandbox=False), outside)
+
+
+def test_what_a_service_writes_beside_its_database_lies_in_the_data_directory() -> None:
+    told = for_service(service("insight"), addresses(sandbox=False), {})
+    assert told["APP_DATADIR"] == "/data/insight"
+    assert "APP_DATADIR" not in for_service(service("booking"), addresses(sandbox=False), {})
+    assert told["INSIGHT_WAKE_PORT"] == "9000", "the name that services read"

@@ -1,7 +1,7 @@
 """What every part of the system is told: only addresses and keys differ between installations.
 
 Operators read this file. Values in braces are filled in from `Addresses`:
-{gateway} and {sandbox} are base URLs, {webhook_secret} signs Stripe's webhooks.
+{gateway} and {sandbox} are base URLs, {webhook_secret} signs Stripe's webhooks, {data} is the data directory.
 """
 
 from __future__ import annotations
@@ -50,6 +50,11 @@ COMMON = {
     "HOLDFAST_ENV": "development",
     "LOG_FORMAT": "json",
     "PYTHONUNBUFFERED": "1",
+}
+
+# Given to one service only. Faust would make its directory wherever `up` was started.
+OWN: Mapping[str, Mapping[str, str]] = {
+    "insight": {"APP_DATADIR": "{data}/insight"},
 }
 
 # With --sandbox: the providers' stand-ins. These win over the environment, so that a sandbox
@@ -151,6 +156,7 @@ class Addresses:
             gateway=self.url(GATEWAY.name),
             sandbox=self.url(SANDBOX) if SANDBOX in self.ports else "",
             webhook_secret=self.webhook_secret,
+            data=self.data,
         )
 
 
@@ -161,6 +167,7 @@ def for_service(service: Service, addresses: Addresses, outside: Mapping[str, st
     for variable, value in RELAXED.get(service.name, {}).items() if sandbox else ():
         result.setdefault(variable, value)
     result |= COMMON
+    result |= {variable: addresses.fill(template) for variable, template in OWN.get(service.name, {}).items()}
     result |= {
         "KAFKA_BOOTSTRAP": addresses.kafka,
         "HOLDFAST_KEYS": str(addresses.keys),
