@@ -66,7 +66,7 @@ def _mails(body: Document) -> Iterator[Document]:
     for index, person in enumerate(people):
         where = f"personalizations.{index}"
         subject = person.get("subject") or body.get("subject")
-        if not isinstance(subject, str):
+        if not isinstance(subject, str) or not subject:
             raise MailError("The subject is required.", "subject")
         if not _list(person, "to", where):
             raise MailError("The to array is required for all personalization objects.", f"{where}.to")

@@ -1,0 +1,1 @@
+"""The sandbox against the providers' own SDKs and specifications."""
