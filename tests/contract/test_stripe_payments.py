@@ -1,6 +1,7 @@
 """Checkout, PaymentIntents and refunds, by Stripe's SDK; every answer against the SDK's types."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -89,6 +90,25 @@ def test_an_expired_checkout_takes_no_money_and_a_paid_one_does_not_expire(shop:
     for checkout in (session, paid):
         with pytest.raises(stripe.InvalidRequestError, match="can be expired"):
             shop.client.v1.checkout.sessions.expire(checkout.id)
+
+
+def test_of_a_payment_and_an_expiry_in_the_same_instant_one_happens(shop: Shop) -> None:
+    def expire(session_id: str) -> bool:
+        try:
+            return shop.client.v1.checkout.sessions.expire(session_id).status == "expired"
+        except stripe.InvalidRequestError:
+            return False
+
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(15):
+            session = shop.checkout()
+            paying = threads.submit(shop.pay, session.id)
+            expired = threads.submit(expire, session.id).result()
+            assert (paying.result().status_code, expired) in ((200, False), (409, True))
+            row = [
+                row for row in shop.http.get("/_sandbox/stripe/ledger").json()["data"] if row["session"] == session.id
+            ]
+            assert sum(entry["captured"] for entry in row) == (0 if expired else 20000)
 
 
 @pytest.mark.parametrize(("outcome", "status", "payment"), [
