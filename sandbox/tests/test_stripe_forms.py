@@ -63,6 +63,7 @@ def test_what_the_version_does_not_know_is_named() -> None:
     ({"expires_at": {"a": "1"}}, "expires_at"), ({"mode": "gift"}, "mode"), ({"mode": {"a": "b"}}, "mode"),
     ({"line_items": "x"}, "line_items"), ({"line_items": {"a": {}}}, "line_items"),
     ({"line_items": {"0": "x"}}, "line_items[0]"), ({"automatic_tax": {"enabled": "yes"}}, "automatic_tax[enabled]"),
+    ({"metadata": "x"}, "metadata"), ({"payment_intent_data": {"metadata": "x"}}, "payment_intent_data[metadata]"),
     ({"customer_email": {"a": "b"}}, "customer_email"), ({"payment_intent_data": "x"}, "payment_intent_data"),
 ])  # fmt: skip
 def test_values_of_another_type_are_named(raw: dict[str, Any], param: str) -> None:

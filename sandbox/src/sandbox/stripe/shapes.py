@@ -5,6 +5,7 @@ import types
 from collections.abc import Mapping
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from stripe import StripeObject
 from typing_extensions import is_typeddict
 
 from sandbox.bodies import whole_number
@@ -86,11 +87,19 @@ def _fit_one_of(value: Any, arguments: tuple[Any, ...], where: str) -> Any:
         return value
     failure: StripeError | None = None
     for argument in arguments:
+        if _is_response(argument):
+            continue
         try:
             return _fit(value, argument, where)
         except StripeError as error:
             failure = error
     raise failure or StripeError(400, f"Invalid {where}", param=where)
+
+
+def _is_response(hint: Any) -> bool:
+    """Whether it is one of the SDK's own objects, which it also takes as parameters and sends as plain ones."""
+    cls = get_origin(hint) or hint
+    return isinstance(cls, type) and issubclass(cls, StripeObject)
 
 
 def _fit_scalar(value: Any, hint: Any, where: str) -> Any:
