@@ -1,1 +1,0 @@
-"""The sandbox against the providers' own SDKs and specifications."""
