@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 
 import websockets
 
@@ -21,6 +22,12 @@ async def test_a_free_visit_is_confirmed_at_once_and_everybody_hears_of_it(clini
 
     message = (await eventually(confirmation))[0]
     assert [part["content_type"].split(";")[0] for part in message["attachments"]] == ["text/calendar"]
+
+    # Its link is the patient's key to the visit, on any device.
+    token = re.search(r"/manage/[0-9a-f-]{36}\?clinic=[0-9a-f-]{36}#token=([\w-]+)", message["text"])
+    assert token is not None
+    path = f"{clinic.path}/appointments/{appointment['id']}"
+    assert (await client.call("GET", path, token=token[1], expect=200))["status"] == "confirmed"
 
     async def alert() -> object:
         return await client.messages(clinic.email)

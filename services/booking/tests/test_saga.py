@@ -50,6 +50,13 @@ async def test_a_free_appointment_is_confirmed_at_once(clinic: Clinic) -> None:
     assert len(await clinic.said("booking.booking_confirmed.v1")) == 1
 
 
+async def test_the_token_of_the_patients_link_travels_sealed(clinic: Clinic) -> None:
+    booking = await clinic.appointment(clinic.offer(await clinic.offering(), [await clinic.resource()]))
+    assert booking["manage_token"] not in str(await clinic.outbox())
+    said = (await clinic.said("booking.booking_confirmed.v1"))[0]
+    assert clinic.service.sealer("links").open(said["manage"], booking["id"]) == booking["manage_token"]
+
+
 async def test_no_event_says_who_the_patient_is(clinic: Clinic) -> None:
     await clinic.appointment(clinic.offer(await clinic.offering(), [await clinic.resource()]))
     assert "ewa" not in str(await clinic.outbox()).lower()

@@ -10,10 +10,10 @@ from typing import Literal, get_args
 
 from joserfc.jwk import OKPKey
 
-Purpose = Literal["offers", "payment_requests", "settlements", "customers", "services", "people", "answers"]
+Purpose = Literal["offers", "payment_requests", "settlements", "customers", "services", "people", "answers", "links"]
 """offers: slots · payment_requests and settlements: money to be paid, nothing to be paid · customers: a request's
 person · services: calls between services · people: wraps the persons' keys and hashes their addresses · answers:
-secrets of providers at rest."""
+secrets of providers at rest · links: the tokens in links of messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,17 @@ class Keys:
 
 
 def ensure(path: Path) -> None:
-    """Makes the key file, readable by its owner alone, unless it is there."""
-    if path.exists():
+    """Makes the key file, readable by its owner alone; adds to an older one the purposes that it does not know."""
+    document = json.loads(path.read_text()) if path.exists() else {}
+    missing = {purpose for purpose in (*get_args(Purpose), "tokens") if purpose not in document}
+    if not missing:
         return
-    signing = OKPKey.generate_key("Ed25519", parameters={"kid": secrets.token_hex(4), "use": "sig"}, private=True)
-    document = {
-        purpose: [{"id": 1, "key": base64.b64encode(secrets.token_bytes(32)).decode()}] for purpose in get_args(Purpose)
-    } | {"tokens": [signing.as_dict(private=True)]}
+    for purpose in get_args(Purpose):
+        if purpose in missing:
+            document[purpose] = [{"id": 1, "key": base64.b64encode(secrets.token_bytes(32)).decode()}]
+    if "tokens" in missing:
+        signing = OKPKey.generate_key("Ed25519", parameters={"kid": secrets.token_hex(4), "use": "sig"}, private=True)
+        document["tokens"] = [signing.as_dict(private=True)]
     part = path.with_suffix(".part")
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -24,6 +24,7 @@ from servicekit import jobs, keys, problems
 from servicekit.auth import HttpClient, TokenVerifier
 from servicekit.database import Database, engine_for
 from servicekit.people import People
+from servicekit.sealing import Sealer
 from servicekit.settings import CommonSettings, ServiceSettings
 from servicekit.signing import Signer
 from servicekit.telemetry import configure_logging, continue_trace
@@ -82,6 +83,10 @@ class Service:
     def signer(self, purpose: keys.Purpose) -> Signer:
         """Signs and verifies for one purpose."""
         return Signer(self.keys.of(purpose), purpose)
+
+    def sealer(self, purpose: keys.Purpose) -> Sealer:
+        """Seals and opens for one purpose."""
+        return Sealer(self.keys.of(purpose))
 
     def background(self, run: Callable[[asyncio.Event], Any]) -> None:
         """Adds a coroutine function that runs beside the API until its event is set."""

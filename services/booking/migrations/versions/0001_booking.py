@@ -73,6 +73,7 @@ CREATE TABLE booking (
   renewed boolean NOT NULL DEFAULT false,
   hold_token bytea NOT NULL,
   manage_token bytea,
+  manage_sealed text, -- for the links of messages
   origin bytea,
   person_id uuid,
   contact_id uuid,

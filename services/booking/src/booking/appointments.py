@@ -20,6 +20,7 @@ from servicekit import copies
 from servicekit.auth import DESK, Principal, hash_token, new_manage_token
 from servicekit.capabilities import CustomerToken, PaymentRequest
 from servicekit.problems import Forbidden, NotFound, ValidationFailed
+from servicekit.sealing import Sealer
 from servicekit.signing import Signer
 
 PAYMENT_REQUEST_SECONDS = 60
@@ -43,6 +44,7 @@ async def request(
     details: dict[str, Any],
     external_ref: str | None,
     most_unverified: int,
+    sealer: Sealer,
 ) -> tuple[Booking, str]:
     """Turns a locked hold into an appointment; confirmed at once where nothing is due and nobody must approve.
     Returns it with its manage token."""
@@ -64,6 +66,7 @@ async def request(
         hold,
         status=State.PENDING_PAYMENT.value,
         manage_token=hash_token(token),
+        manage_sealed=sealer.seal(token, str(hold.id)),
         person_id=customer.person_id,
         contact_id=customer.contact_id,
         user_id=customer.user_id or (hold.user_id if not asking.is_staff(tx.tenant_id) else None),

@@ -136,6 +136,7 @@ async def request_appointment(
         details=details,
         external_ref=body.external_ref,
         most_unverified=service.settings.max_unverified_appointments,  # type: ignore[attr-defined]
+        sealer=service.sealer("links"),
     )
     due = await appointments.payment_request(
         tx, service.signer("payment_requests"), booking, asking, return_url=body.return_url

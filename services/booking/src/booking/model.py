@@ -89,6 +89,7 @@ class Booking:
     renewed: bool
     hold_token: bytes
     manage_token: bytes | None
+    manage_sealed: str | None
     person_id: UUID | None
     contact_id: UUID | None
     user_id: UUID | None
@@ -140,6 +141,7 @@ class Booking:
             "person_id": self.person_id,
             "contact_id": self.contact_id,
             "locale": self.locale,
+            "manage": self.manage_sealed,
         }
 
     def money(self, amount: int) -> Money:

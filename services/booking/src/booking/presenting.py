@@ -78,7 +78,7 @@ async def appointment(
 ) -> dict[str, Any]:
     """An appointment. `contact` was fetched outside the transaction."""
     waiting = booking.state is State.PENDING_PAYMENT
-    url = f"{service.settings.public_url}/manage/{booking.id}"
+    url = f"{service.settings.public_url}/manage/{booking.id}?clinic={booking.tenant_id}"
     view = AppointmentView(
         id=booking.id,
         status=booking.state.value,

@@ -107,6 +107,8 @@ def _money(event: AppointmentRequested | BookingConfirmed) -> dict[str, Any]:
 async def _remember(
     tx: Transaction, event: AppointmentFact | HoldExpired, status: BookingStatus, **terms: Any
 ) -> Booking | None:
+    if isinstance(event, AppointmentFact) and event.manage:
+        terms["manage"] = event.manage
     return await repository.remember(
         tx,
         Booking(

@@ -24,6 +24,7 @@ class Facts:
     offering: OfferingState
     provider: ResourceState | None
     public_url: str
+    manage_token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,8 @@ def compose(facts: Facts, reader: Reader) -> Letter:
         subtitle=f"{clock.place(booking.start_at)}. {what}.",
         lead=words.lead.format(**values),
         rows=_rows(facts, reader, values, locale),
-        button=texts.button_desk if staff else _button(template, locale),
-        url=f"{facts.public_url}/desk" if staff else manage_url(facts),
+        button=texts.button_page if staff else _button(template, locale),
+        url=f"{facts.public_url}/{facts.tenant.slug}" if staff else manage_url(facts),
         note_title=texts.plans_change if template in _CANCELLABLE else "",
         note=_how_to_cancel(facts, clock, locale) if template in _CANCELLABLE else "",
         footer=(texts.footer_clinic if staff else texts.footer_patient).format(clinic=facts.tenant.name),
@@ -105,7 +106,9 @@ def compose(facts: Facts, reader: Reader) -> Letter:
 
 def manage_url(facts: Facts) -> str:
     """Where the patient sees and cancels the booking."""
-    return f"{facts.public_url}/manage/{facts.booking.id}"
+    page = f"{facts.public_url}/manage/{facts.booking.id}?clinic={facts.booking.tenant_id}"
+    # In the fragment, which no server and no log ever sees.
+    return f"{page}#token={facts.manage_token}" if facts.manage_token else page
 
 
 def _values(facts: Facts, clock: Clock, locale: str) -> dict[str, str]:

@@ -134,7 +134,9 @@ async def _claim(service: Service, tenant_id: UUID, message_id: UUID) -> Facts |
             provider = await copies.find(tx, ResourceState, f"resource:{booking.provider_id}")
         message = await repository.claim(tx, message)
     public_url = service.get(NotificationSettings).public_url.rstrip("/")
-    return Facts(message, booking, tenant, offering, provider, public_url)
+    sealed = booking.terms.get("manage")
+    token = service.sealer("links").open(sealed, str(booking.id)) if sealed else None
+    return Facts(message, booking, tenant, offering, provider, public_url, token)
 
 
 def _untrue(message: Message, booking: Booking) -> str | None:

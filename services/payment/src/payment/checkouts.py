@@ -154,7 +154,7 @@ def _metadata(request: PaymentRequest, payment_id: UUID) -> dict[str, str]:
 
 
 def _back(request: PaymentRequest, settings: PaymentSettings) -> str:
-    base = request.return_url or f"{settings.public_url}/manage/{request.booking_id}"
+    base = request.return_url or f"{settings.public_url}/manage/{request.booking_id}?clinic={request.tenant_id}"
     return f"{base}{'&' if '?' in base else '?'}appointment={request.booking_id}"
 
 

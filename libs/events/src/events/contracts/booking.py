@@ -39,6 +39,11 @@ class AppointmentFact(BookingFact):
     person_id: UUID
     contact_id: UUID
     locale: str = Field(examples=["pl"])
+    manage: str | None = Field(
+        None,
+        examples=["AQEB"],
+        description="the token of the patient's link, sealed for whoever sends messages (key purpose: links)",
+    )
 
 
 @declare("booking.hold_created.v1", topic=BOOKING, key="booking_id")

@@ -33,7 +33,7 @@ class Texts:
     button_manage: str
     button_pay: str
     button_again: str
-    button_desk: str
+    button_page: str
     plans_change: str
     cancel_free_until: str
     cancel_fee_after: str
