@@ -4,12 +4,8 @@ stand-in for identity that knows keys and contacts."""
 import asyncio
 import contextlib
 import json
-import os
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,7 +32,7 @@ from events.envelope import seal, unseal
 from events.topics import BUSY, CALENDAR
 from servicekit import keys
 from servicekit.service import Service
-from servicekit.testing import free_port
+from servicekit.testing import free_port, sandbox_running
 
 T = TypeVar("T")
 
@@ -44,50 +40,11 @@ POLL_SECONDS = 3.0
 NEXT_WEEK = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=7)
 
 
-async def eventually(look: Callable[[], Awaitable[T]], *, seconds: float = 10.0) -> T:
-    """What `look` finds as soon as it finds something."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = await look()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"did not come within {seconds} s"
-        await asyncio.sleep(0.02)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 @pytest.fixture(scope="session")
 def sandbox_url(data_dir: Path) -> Iterator[str]:
     """The sandbox in a process of its own."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    told = {
-        "SANDBOX_HOST": "127.0.0.1",
-        "SANDBOX_PORT": str(port),
-        "SANDBOX_DATA": str(data_dir / "calendar-sandbox"),
-        "SANDBOX_PUBLIC_URL": url,
-        "SANDBOX_STRIPE_WEBHOOK_URL": "http://127.0.0.1:9/none",
-        "SANDBOX_STRIPE_WEBHOOK_SECRET": "whsec_test",
-        "LOG_FORMAT": "json",
-    }
-    with (data_dir / "calendar-sandbox.log").open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sandbox"], env=os.environ | told, stdout=output, stderr=subprocess.STDOUT
-        )
-        try:
-            deadline = time.monotonic() + 30
-            while not _listens(port):
-                assert process.poll() is None, (data_dir / "calendar-sandbox.log").read_text()
-                assert time.monotonic() < deadline, "the sandbox does not answer"
-                time.sleep(0.05)
-            yield url
-        finally:
-            process.terminate()
-            process.wait(15)
+    with sandbox_running(data_dir / "calendar-sandbox") as url:
+        yield url
 
 
 class Identity:

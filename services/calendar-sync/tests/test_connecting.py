@@ -7,7 +7,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from .conftest import Clinic, World, eventually
+from servicekit.testing import eventually
+
+from .conftest import Clinic, World
 
 
 async def test_a_calendar_that_was_consented_to_is_read_at_once(clinic: Clinic) -> None:

@@ -8,8 +8,9 @@ from calendar_sync.repository import rows
 from calendar_sync.sealing import Sealer
 from events import Deleted
 from events.contracts.availability import ResourceState
+from servicekit.testing import eventually
 
-from .conftest import Clinic, World, eventually
+from .conftest import Clinic, World
 from .test_mirror import channel_open, settled
 
 

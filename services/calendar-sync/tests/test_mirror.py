@@ -4,8 +4,9 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 from events.contracts.calendar import CalendarConnectionDegraded, ExternalBusyChanged
+from servicekit.testing import eventually
 
-from .conftest import NEXT_WEEK, POLL_SECONDS, Clinic, World, eventually
+from .conftest import NEXT_WEEK, POLL_SECONDS, Clinic, World
 
 
 async def settled(clinic: Clinic, count: int, *, seconds: float = 10.0) -> None:

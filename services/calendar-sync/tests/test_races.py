@@ -12,8 +12,9 @@ from events import Transaction, new_id
 from events.base import Money
 from events.contracts.booking import BookingConfirmed
 from events.contracts.calendar import CalendarEventWritten
+from servicekit.testing import eventually
 
-from .conftest import Clinic, World, eventually
+from .conftest import Clinic, World
 from .test_mirror import channel_open
 from .test_writing import shown, written
 

@@ -10,8 +10,9 @@ from sqlalchemy import text
 
 from calendar_sync.domain import event_id
 from events.contracts.calendar import CalendarEventWritten
+from servicekit.testing import eventually
 
-from .conftest import NEXT_WEEK, Clinic, World, eventually
+from .conftest import NEXT_WEEK, Clinic, World
 
 
 async def shown(clinic: Clinic, count: int, *, seconds: float = 15.0) -> list[dict[str, Any]]:

@@ -3,11 +3,7 @@ memory, and an identity that answers its internal routes over HTTP."""
 
 import asyncio
 import base64
-import os
-import subprocess
-import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,20 +26,11 @@ from notification.main import build
 from notification.repository import Message
 from notification.settings import NotificationSettings
 from servicekit.service import Service
-from servicekit.testing import free_port
+from servicekit.testing import eventually, free_port, sandbox_running
 
 T = TypeVar("T")
 NEXT_WEEK = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=7)
 PLN_200 = Money(amount=20000, currency="pln")
-
-
-async def eventually(look: Callable[[], Awaitable[T]], seconds: float = 15.0) -> T:
-    """What `look` finds as soon as it finds something."""
-    deadline = time.monotonic() + seconds
-    while not (found := await look()):
-        assert time.monotonic() < deadline, f"did not come within {seconds} s"
-        await asyncio.sleep(0.02)
-    return found
 
 
 class Directory:
@@ -241,26 +228,8 @@ def attachment(message: dict[str, Any]) -> bytes:
 @pytest.fixture(scope="session")
 def providers_url(data_dir: Path) -> Iterator[str]:
     """The sandbox as a process."""
-    port = free_port()
-    environment = os.environ | {
-        "SANDBOX_PORT": str(port),
-        "SANDBOX_DATA": str(data_dir / "notification-sandbox"),
-        "SANDBOX_PUBLIC_URL": f"http://127.0.0.1:{port}",
-    }
-    process = subprocess.Popen([sys.executable, "-m", "sandbox"], env=environment)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                httpx.get(f"{url}/health/ready", timeout=1)
-                break
-            except httpx.TransportError:
-                assert process.poll() is None, "the sandbox ended"
-                time.sleep(0.1)
+    with sandbox_running(data_dir / "notification-sandbox") as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,9 @@ from events import Money, new_id
 from events.contracts.booking import ApprovalRequested, BookingRejected, BookingUnfulfillable, HoldExpired
 from events.contracts.notification import MessageSent
 from events.contracts.payment import PaymentFailed, PaymentVoided, RefundFailed, RefundIssued
+from servicekit.testing import eventually
 
-from .conftest import NEXT_WEEK, PLN_200, Clinic, attachment, eventually
+from .conftest import NEXT_WEEK, PLN_200, Clinic, attachment
 
 
 async def test_a_confirmation_reaches_everyone_within_a_second(clinic: Clinic) -> None:

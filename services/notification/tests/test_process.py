@@ -8,9 +8,7 @@ from typing import Any
 
 import httpx
 
-from servicekit.testing import free_port
-
-from .conftest import eventually
+from servicekit.testing import eventually, free_port
 
 
 async def test_it_serves_by_its_environment_and_ends_cleanly(

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import text
 
 from events.envelope import Record, as_headers, seal
+from servicekit.testing import eventually
 
-from .conftest import Clinic, eventually
+from .conftest import Clinic
 
 
 async def queued(clinic: Clinic) -> list[datetime]:

@@ -18,8 +18,9 @@ from notification.repository import Booking
 from notification.settings import NotificationSettings
 from servicekit import copies
 from servicekit.service import Service
+from servicekit.testing import eventually
 
-from .conftest import Clinic, eventually
+from .conftest import Clinic
 
 
 @pytest.fixture

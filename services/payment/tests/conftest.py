@@ -1,11 +1,8 @@
 """Payment as it runs: on a real port, between the sandbox's Stripe, a real PostgreSQL and a broker in memory."""
 
 import asyncio
-import os
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,20 +22,11 @@ from payment.settings import PaymentSettings
 from servicekit.auth import service_authorization
 from servicekit.capabilities import PaymentRequest
 from servicekit.service import Service
-from servicekit.testing import free_port
+from servicekit.testing import eventually, free_port, sandbox_running
 
 T = TypeVar("T")
 SECRET = "whsec_test"
 NEXT_WEEK = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=7)
-
-
-async def eventually(look: Callable[[], Awaitable[T]], seconds: float = 15.0) -> T:
-    """What `look` finds as soon as it finds something."""
-    deadline = time.monotonic() + seconds
-    while not (found := await look()):
-        assert time.monotonic() < deadline, f"did not come within {seconds} s"
-        await asyncio.sleep(0.02)
-    return found
 
 
 @dataclass
@@ -143,27 +131,10 @@ def payment_port() -> int:
 @pytest.fixture(scope="session")
 def stripe_url(data_dir: Path, payment_port: int) -> Iterator[str]:
     """The sandbox, telling the payment service of these tests."""
-    port = free_port()
-    environment = os.environ | {
-        "SANDBOX_PORT": str(port),
-        "SANDBOX_DATA": str(data_dir / "payment-sandbox"),
-        "SANDBOX_PUBLIC_URL": f"http://127.0.0.1:{port}",
-        "SANDBOX_STRIPE_WEBHOOK_URL": f"http://127.0.0.1:{payment_port}/v1/payments/webhook",
-        "SANDBOX_STRIPE_WEBHOOK_SECRET": SECRET,
-    }
-    process = subprocess.Popen([sys.executable, "-m", "sandbox"], env=environment)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                httpx.get(f"{url}/health/ready", timeout=1)
-                break
-            except httpx.TransportError:
-                time.sleep(0.1)
+    webhook = f"http://127.0.0.1:{payment_port}/v1/payments/webhook"
+    told = {"SANDBOX_STRIPE_WEBHOOK_URL": webhook, "SANDBOX_STRIPE_WEBHOOK_SECRET": SECRET}
+    with sandbox_running(data_dir / "payment-sandbox", **told) as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 @pytest.fixture(scope="session")

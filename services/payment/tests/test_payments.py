@@ -28,8 +28,9 @@ from events.contracts.payment import (
     RefundIssued,
 )
 from servicekit.capabilities import Settlement
+from servicekit.testing import eventually
 
-from .conftest import SECRET, Till, eventually
+from .conftest import SECRET, Till
 
 
 async def test_a_paid_checkout_becomes_one_event_and_one_line_of_the_ledger(till: Till) -> None:

@@ -3,14 +3,18 @@
 Tests keep out of each other's way by using fresh tenants, not by emptying tables.
 """
 
+import asyncio
 import os
 import socket
+import subprocess
+import sys
 import tempfile
+import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import psycopg
@@ -24,6 +28,8 @@ from events.brokers.memory import MemoryBroker
 from servicekit import keys
 from servicekit.migrate import create_roles, migrations_of, schema_of, upgrade
 from servicekit.service import Service
+
+T = TypeVar("T")
 
 PASSWORD = "test"
 
@@ -70,7 +76,6 @@ def postgres_url(data_dir: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def kafka_bootstrap(data_dir: Path) -> Iterator[str]:
     """A Kafka with the registry's topics: `KAFKA_BOOTSTRAP`, else one of our own."""
-    import asyncio
     import threading
 
     def make_topics(bootstrap: str) -> None:
@@ -151,3 +156,35 @@ async def client_of(service: Service) -> AsyncIterator[httpx.AsyncClient]:
 def memory_broker() -> MemoryBroker:
     """A fresh broker in memory."""
     return MemoryBroker()
+
+
+async def eventually(look: Callable[[], Awaitable[T]], seconds: float = 15.0) -> T:
+    """What `look` finds as soon as it finds something; fails after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not (found := await look()):
+        assert time.monotonic() < deadline, f"did not come within {seconds} s"
+        await asyncio.sleep(0.02)
+    return found
+
+
+@contextmanager
+def sandbox_running(folder: Path, **environment: str) -> Iterator[str]:
+    """The providers' stand-ins in a process of their own, with their state in `folder`; its URL."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    told = {"SANDBOX_PORT": str(port), "SANDBOX_DATA": str(folder), "SANDBOX_PUBLIC_URL": url}
+    process = subprocess.Popen([sys.executable, "-m", "sandbox"], env=os.environ | told | environment)
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                httpx.get(f"{url}/health/ready", timeout=1)
+                break
+            except httpx.TransportError:
+                assert process.poll() is None, "the sandbox ended before it served"
+                assert time.monotonic() < deadline, "the sandbox does not serve"
+                time.sleep(0.05)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(15)
