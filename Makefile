@@ -3,6 +3,9 @@
 PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin
+# Trust what this machine trusts, as behind a company's proxy (two names: the variable was renamed).
+export UV_SYSTEM_CERTS := true
+export UV_NATIVE_TLS := true
 
 .PHONY: help setup demo up test test-long lint bench docs clean
 
