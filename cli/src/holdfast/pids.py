@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from .files import write_private
 
 # Start times are derived from the clock, which may be corrected between two readings.
 _CLOCK_TOLERANCE = 1.0
+_EXEC_SECONDS = 1.0
 MARK = "HOLDFAST_PART"
 _LAST_TO_END = ("kafka", "postgres")
 
@@ -62,6 +64,11 @@ class PidFile:
     def record(self, part: str, pid: int) -> None:
         """Remember a process that was just started."""
         recorded = Recorded.of(pid)
+        # In the instant of its exec a process has no command line yet, and one recorded so would never be found.
+        deadline = time.monotonic() + _EXEC_SECONDS
+        while recorded is not None and not recorded.command and time.monotonic() < deadline:
+            time.sleep(0.001)
+            recorded = Recorded.of(pid)
         if recorded is not None:
             self._parts[part] = recorded
             self._write()

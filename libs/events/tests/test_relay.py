@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+from sqlalchemy import event
+
 from events.relay import LOCK, Relay
 
 
@@ -62,6 +64,32 @@ async def test_one_relay_sends_and_the_next_takes_over_when_it_ends(toy: Any) ->
     await second
     assert not await lock_is_held(toy)
     assert len(await toy.log_of(toy.topic)) == 2
+
+
+async def test_a_relay_that_waits_for_its_turn_does_so_calmly_also_when_it_was_woken(toy: Any) -> None:
+    async with toy.relaying():
+        await toy.emit(("a", 1))
+        await until_sent(toy)
+        stop = asyncio.Event()
+        waiting = Relay(toy.engine, toy.broker, toy.name)
+        second = asyncio.create_task(waiting.run(stop))
+        await asyncio.sleep(0.2)
+        waiting.wake()
+        asked = 0
+
+        def count(*_: Any) -> None:
+            nonlocal asked
+            asked += 1
+
+        event.listen(toy.engine.sync_engine, "before_cursor_execute", count)
+        try:
+            await asyncio.sleep(0.5)
+        finally:
+            event.remove(toy.engine.sync_engine, "before_cursor_execute", count)
+        stop.set()
+        await second
+    # The relay that has its turn polls some times as well.
+    assert asked < 30
 
 
 async def lock_is_held(toy: Any) -> bool:

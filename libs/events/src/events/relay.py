@@ -62,6 +62,8 @@ class Relay:
     async def _hold(self, connection: AsyncConnection, stop: asyncio.Event) -> None:
         while not (await connection.execute(LOCK)).scalar_one():
             await connection.commit()
+            # Woken or not: another relay sends what was committed here.
+            self._woken.clear()
             await self._sleep(1.0, stop)
             if stop.is_set():
                 return
