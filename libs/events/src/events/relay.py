@@ -18,7 +18,8 @@ log = structlog.get_logger(__name__)
 
 BATCH = 500
 ANSWER_SECONDS = 5.0  # bounds the transaction that holds the deleted rows
-BUSY_PAUSE, IDLE_PAUSE = 0.005, 0.25
+# Behind the waking: what is committed here says so at once, so the idle poll is for what came another way.
+BUSY_PAUSE, IDLE_PAUSE = 0.005, 1.0
 
 # RETURNING has no order: the rows are sorted here, by the id that the row lock of their aggregate ordered.
 TAKE = text(

@@ -29,7 +29,8 @@ _COLUMNS = ", ".join(
     for name in (field.name for field in fields(Booking))
     if name not in ("overdue",)
 )
-_GET = text(f"SELECT {_COLUMNS}, claim_until <= now() AS overdue FROM booking WHERE id = :id AND tenant_id = :tenant")
+_SELECTED = f"{_COLUMNS}, claim_until <= now() AS overdue"
+_GET = text(f"SELECT {_SELECTED} FROM booking WHERE id = :id AND tenant_id = :tenant")
 _LOCK_SLOT = text("""
 SELECT s.id FROM slot s JOIN booking b ON b.slot_id = s.id
 WHERE b.id = :id AND b.tenant_id = :tenant FOR NO KEY UPDATE OF s
@@ -158,8 +159,8 @@ async def insert(tx: Transaction, booking_id: UUID, values: dict[str, Any]) -> B
     columns = {"id": booking_id, "tenant_id": tx.tenant_id} | _stored(values)
     names = ", ".join(columns)
     parameters = ", ".join(_parameter(name) for name in columns)
-    await tx.connection.execute(text(f"INSERT INTO booking ({names}) VALUES ({parameters})"), columns)
-    return await _one(tx, _GET, booking_id)
+    statement = text(f"INSERT INTO booking ({names}) VALUES ({parameters}) RETURNING {_SELECTED}")
+    return _booking((await tx.connection.execute(statement, columns)).one())
 
 
 async def find(tx: Transaction, booking_id: UUID) -> Booking | None:
@@ -180,14 +181,12 @@ async def update(tx: Transaction, booking: Booking, **values: Any) -> Booking:
     """Changes columns of a locked booking, and counts its version up."""
     stored = _stored(values)
     changes = ", ".join(f"{name} = {_parameter(name)}" for name in stored)
-    await tx.connection.execute(
-        text(
-            f"UPDATE booking SET {changes}{', ' if changes else ''}version = version + 1, updated_at = now()"
-            " WHERE id = :row_id AND tenant_id = :row_tenant"
-        ),
-        stored | {"row_id": booking.id, "row_tenant": tx.tenant_id},
+    statement = text(
+        f"UPDATE booking SET {changes}{', ' if changes else ''}version = version + 1, updated_at = now()"
+        f" WHERE id = :row_id AND tenant_id = :row_tenant RETURNING {_SELECTED}"
     )
-    return await _one(tx, _GET, booking.id)
+    parameters = stored | {"row_id": booking.id, "row_tenant": tx.tenant_id}
+    return _booking((await tx.connection.execute(statement, parameters)).one())
 
 
 async def free(tx: Transaction, booking: Booking) -> Slot:
@@ -332,8 +331,7 @@ async def agenda(
         conditions.append("(start_at, id) > (:after_start, :after_id)")
         parameters |= {"after_start": after[0], "after_id": after[1]}
     statement = text(
-        f"SELECT {_COLUMNS}, claim_until <= now() AS overdue FROM booking WHERE {' AND '.join(conditions)}"
-        " ORDER BY start_at, id LIMIT :limit"
+        f"SELECT {_SELECTED} FROM booking WHERE {' AND '.join(conditions)} ORDER BY start_at, id LIMIT :limit"
     )
     return [_booking(row) for row in await tx.connection.execute(statement, parameters)]
 

@@ -173,12 +173,10 @@ async def update(tx: Transaction, payment: Payment, **values: Any) -> Payment:
         else:
             changes.append(f"{name} = :{name}")
         parameters[name] = value
-    await tx.connection.execute(
-        text(f"UPDATE payment SET {', '.join(changes)} WHERE id = :row_id AND tenant_id = :row_tenant"), parameters
+    statement = text(
+        f"UPDATE payment p SET {', '.join(changes)} WHERE id = :row_id AND tenant_id = :row_tenant RETURNING {_COLUMNS}"
     )
-    again = await find(tx, payment.id)
-    assert again is not None
-    return again
+    return _payment((await tx.connection.execute(statement, parameters)).one())
 
 
 async def enter(tx: Transaction, payment: Payment, *, reference: str, debit: str, credit: str, amount: int) -> None:
