@@ -7,7 +7,7 @@ DELAY = Histogram(
     "holdfast_event_delay_seconds",
     "From the event's time to the commit of its handler",
     ["consumer", "event"],
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 600),
+    buckets=(0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.075, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 600),
 )
 PARKED = Gauge("holdfast_parked", "Events parked now", ["consumer", "kind"])
 PARKED_AGE = Gauge("holdfast_parked_oldest_seconds", "Age of the oldest parked event", ["consumer", "kind"])

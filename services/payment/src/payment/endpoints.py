@@ -21,8 +21,9 @@ async def receive_webhook(
 ) -> dict[str, bool]:
     """Stripe's raw request: verified, stored once, answered. It is acted on afterwards."""
     event = webhooks.verify(service.get(StripePayments), await request.body(), stripe_signature)
-    await repository.receive(tx, event)
-    tx.wake("act_on_webhooks")
+    acted_on = event.type in webhooks.ACTED_ON
+    if await repository.receive(tx, event, status="received" if acted_on else "ignored") and acted_on:
+        tx.wake("act_on_webhooks")
     return {"received": True}
 
 

@@ -81,8 +81,8 @@ VALUES (:id, :tenant, :booking, :attempt, :mode, :capture, :amount, :currency, :
   :session_expires_at, :hold_ends, :due_at)
 """)
 _RECEIVE = text("""
-INSERT INTO webhook (event_id, type, object_id, intent_id, payment_id)
-VALUES (:id, :type, :object, :intent, :payment)
+INSERT INTO webhook (event_id, type, object_id, intent_id, payment_id, status)
+VALUES (:id, :type, :object, :intent, :payment, :status)
 ON CONFLICT DO NOTHING RETURNING 1
 """)
 _RECEIVED = text("""
@@ -225,14 +225,15 @@ async def announce_again(tx: Transaction, payment: Payment) -> None:
     tx.wake("relay")
 
 
-async def receive(tx: Transaction, event: WebhookEvent) -> bool:
-    """Stores a webhook once; False when it was here before."""
+async def receive(tx: Transaction, event: WebhookEvent, *, status: str) -> bool:
+    """Stores a webhook once, as `received` (to be acted on) or `ignored`; False when it was here before."""
     parameters = {
         "id": event.id,
         "type": event.type,
         "object": event.object_id,
         "intent": event.intent_id,
         "payment": event.payment_id,
+        "status": status,
     }
     return (await tx.connection.execute(_RECEIVE, parameters)).scalar_one_or_none() is not None
 

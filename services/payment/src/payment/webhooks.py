@@ -5,6 +5,18 @@ from payment.errors import SignatureInvalid
 from payment.providers.stripe import Forged, StripeAway, StripePayments, StripeRefused, WebhookEvent
 from servicekit.database import Database
 
+# What may change a payment. The rest says the same of a part of it, and is only noted.
+ACTED_ON = frozenset(
+    (
+        "checkout.session.completed",
+        "checkout.session.expired",
+        "checkout.session.async_payment_succeeded",
+        "checkout.session.async_payment_failed",
+        "payment_intent.payment_failed",
+        "payment_intent.canceled",
+        "refund.failed",
+    )
+)
 FAILURES = {
     "payment_intent.payment_failed": "card_declined",
     "checkout.session.async_payment_failed": "async_payment_failed",
