@@ -244,6 +244,9 @@ async def _serve(service: Runnable, mode: Mode) -> None:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=15,
+        # Longer than our own clients keep an idle connection (30 s): they must be the ones who close it, or a request
+        # could go out on one that is just being closed.
+        timeout_keep_alive=75,
         ws="websockets-sansio",
         ws_per_message_deflate=False,
         lifespan="off",
