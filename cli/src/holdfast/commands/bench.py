@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
         """Measure a running system."""
 
     group.command()(journey)
+    group.command()(idle)
     app.add_typer(group, name="bench")
 
 
@@ -71,6 +72,28 @@ def journey(
         _print(report)
     if write:
         append_section(MEASUREMENTS, markdown(report, shlex.join(["holdfast", *sys.argv[1:]])))
+
+
+def idle(
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="For how long to look.")] = 30,
+    ready_file: ReadyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """What the running system costs while nobody uses it: memory, and processor time as a share of one core."""
+    from dataclasses import asdict
+
+    from ..idling import measure_idle
+    from ..system import load_ready
+
+    costs = measure_idle(load_ready(ready_file).pids, seconds)
+    memory, cpu = sum(cost.resident_mb for cost in costs), sum(cost.cpu_percent for cost in costs)
+    if as_json:
+        total = {"resident_mb": round(memory), "cpu_percent": round(cpu, 1)}
+        typer.echo(json.dumps(total | {"data": [asdict(cost) for cost in costs]}))
+        return
+    for cost in costs:
+        typer.echo(f"{cost.part:15} {cost.resident_mb:7.0f} MB {cost.cpu_percent:6.1f} %")
+    typer.echo(f"{'together':15} {memory:7.0f} MB {cpu:6.1f} % of one core")
 
 
 def _on_its_own(measure: Callable[[Ready], Awaitable[Report]]) -> Report:
