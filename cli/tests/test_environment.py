@@ -73,6 +73,6 @@ def test_without_a_sandbox_the_providers_come_from_the_environment() -> None:
 
 def test_what_a_service_writes_beside_its_database_lies_in_the_data_directory() -> None:
     told = for_service(service("insight"), addresses(sandbox=False), {})
-    assert told["APP_DATADIR"] == "/data/insight"
-    assert "APP_DATADIR" not in for_service(service("booking"), addresses(sandbox=False), {})
+    assert told["INSIGHT_DATA_DIR"] == "/data/insight"
+    assert "INSIGHT_DATA_DIR" not in for_service(service("booking"), addresses(sandbox=False), {})
     assert told["INSIGHT_WAKE_PORT"] == "9000", "the name that services read"

@@ -52,9 +52,9 @@ COMMON = {
     "PYTHONUNBUFFERED": "1",
 }
 
-# Given to one service only. Faust would make its directory wherever `up` was started.
+# Given to one service only.
 OWN: Mapping[str, Mapping[str, str]] = {
-    "insight": {"APP_DATADIR": "{data}/insight"},
+    "insight": {"INSIGHT_DATA_DIR": "{data}/insight"},
 }
 
 # With --sandbox: the providers' stand-ins. These win over the environment, so that a sandbox

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -82,12 +83,12 @@ async def publish(kafka_bootstrap: str) -> AsyncIterator[Callable[[list[Record]]
 
 
 @pytest.fixture
-def running(kafka_bootstrap: str, service_environment: Callable[..., dict[str, Any]]) -> Running:
+def running(kafka_bootstrap: str, service_environment: Callable[..., dict[str, Any]], tmp_path: Path) -> Running:
     """Runs the service; each with the same group goes on where the last one ended."""
 
     @asynccontextmanager
     async def run(group: str) -> AsyncIterator[Service]:
-        environment = service_environment("insight", kafka_bootstrap=kafka_bootstrap, group=group)
+        environment = service_environment("insight", kafka_bootstrap=kafka_bootstrap, group=group, data_dir=tmp_path)
         service = build(InsightSettings(**environment))
         async with service.working():
             yield service
@@ -207,7 +208,7 @@ async def test_poison_is_put_aside_and_what_follows_is_counted(
 
 
 async def test_the_process_serves_health_and_ends_in_order(
-    kafka_bootstrap: str, service_environment: Callable[..., dict[str, Any]]
+    kafka_bootstrap: str, service_environment: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     given = service_environment("insight")
     port = free_port()
@@ -217,6 +218,7 @@ async def test_the_process_serves_health_and_ends_in_order(
         "HOLDFAST_KEYS": str(given["keys_path"]),
         "INSIGHT_DATABASE_URL": given["database_url"],
         "INSIGHT_PORT": str(port),
+        "INSIGHT_DATA_DIR": str(tmp_path),
         "INSIGHT_GROUP": f"insight-{uuid.uuid4().hex[:8]}",
     }
     process = await asyncio.create_subprocess_exec(

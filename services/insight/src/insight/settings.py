@@ -1,5 +1,7 @@
 """Settings: `INSIGHT_…`."""
 
+from pathlib import Path
+
 from pydantic_settings import SettingsConfigDict
 
 from servicekit.settings import ServiceSettings
@@ -12,3 +14,6 @@ class InsightSettings(ServiceSettings):
 
     group: str = "insight-v1"
     """The Faust app's id and consumer group. A new one reads everything again, and counts nothing twice."""
+
+    data_dir: Path = Path(".holdfast/insight")
+    """Where Faust keeps its folder. Nothing in it is needed again: what was counted lies in PostgreSQL."""
