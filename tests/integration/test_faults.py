@@ -12,7 +12,9 @@ from aiokafka import AIOKafkaProducer
 from .conftest import Client, Clinic, System, eventually
 
 
-@pytest.mark.parametrize("part", ["booking", "payment", "availability", "notification", "calendar-sync", "identity"])
+@pytest.mark.parametrize(
+    "part", ["booking", "payment", "availability", "notification", "calendar-sync", "identity", "insight"]
+)
 async def test_a_worker_killed_in_the_middle_of_a_journey_ends_it_after_its_restart(
     clinic: Clinic, client: Client, system: System, part: str
 ) -> None:
@@ -73,8 +75,9 @@ def _clear(system: System, key: str) -> None:
             connection.execute(f"DELETE FROM {schema}.parked WHERE key = %s", [key])
 
 
+@pytest.mark.parametrize("seconds", [6, pytest.param(30, marks=pytest.mark.long)])
 async def test_with_the_broker_away_bookings_go_on_and_all_catches_up(
-    clinic: Clinic, client: Client, system: System
+    clinic: Clinic, client: Client, system: System, seconds: float
 ) -> None:
     offering = await clinic.offering("free")
     paid = await clinic.offering("full")
@@ -90,7 +93,7 @@ async def test_with_the_broker_away_bookings_go_on_and_all_catches_up(
         waiting = await clinic.request(await clinic.hold(other))
         await client.pay(waiting["payment"]["session_id"])
         assert time.monotonic() - started < 10
-        await asyncio.sleep(6)
+        await asyncio.sleep(seconds)
         assert (await clinic.get(waiting))["status"] == "pending_payment"
     finally:
         os.kill(kafka, signal.SIGCONT)

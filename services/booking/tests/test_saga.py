@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from booking import appointments, handlers, repository, saga
+from booking import appointments, handlers, holds, repository, saga
 from events import Deleted, Early, Money, new_id
 from events.contracts.calendar import Busy
 from events.contracts.payment import (
@@ -19,6 +19,7 @@ from events.contracts.payment import (
     PaymentSucceeded,
     RefundIssued,
 )
+from servicekit.auth import ANONYMOUS, service_authorization
 from servicekit.capabilities import PaymentRequest
 
 from .conftest import NEXT_WEEK, Clinic
@@ -270,6 +271,57 @@ async def test_an_external_event_hides_the_time_and_its_buffer_until_it_is_gone(
         await handlers.unblock_time(Deleted(Busy.TYPE, busy.key(), clinic.tenant_id, 2), tx)
     after = NEXT_WEEK + timedelta(minutes=60)
     assert (await clinic.hold(clinic.offer(kind, [anna], start=after))).status_code == 201
+
+
+async def test_a_hold_waits_for_a_block_that_is_being_written_and_then_sees_it(clinic: Clinic) -> None:
+    """Without the advisory locks the two would not see each other, and both would be stored."""
+    anna, kind = await clinic.resource(), await clinic.offering()
+    busy = Busy(
+        tenant_id=clinic.tenant_id, version=1, connection_id=uuid4(), resource_id=anna.resource_id, external_key="z",
+        generation=1, start=NEXT_WEEK, end=NEXT_WEEK + timedelta(hours=1),
+    )  # fmt: skip
+    async with clinic.service.database.transaction(clinic.tenant_id) as tx:
+        await handlers.block_time(busy, tx)
+        holding = asyncio.create_task(clinic.hold(clinic.offer(kind, [anna])))
+        await asyncio.sleep(0.3)
+        assert not holding.done()
+    assert (await holding).status_code == 409
+
+
+async def test_a_block_waits_for_a_hold_that_is_being_placed(clinic: Clinic) -> None:
+    anna, kind = await clinic.resource(), await clinic.offering()
+    busy = Busy(
+        tenant_id=clinic.tenant_id, version=1, connection_id=uuid4(), resource_id=anna.resource_id, external_key="w",
+        generation=1, start=NEXT_WEEK, end=NEXT_WEEK + timedelta(hours=1),
+    )  # fmt: skip
+
+    async def write() -> None:
+        async with clinic.service.database.transaction(clinic.tenant_id) as other:
+            await handlers.block_time(busy, other)
+
+    async with clinic.service.database.transaction(clinic.tenant_id) as tx:
+        signer, settings = clinic.service.signer("offers"), clinic.service.settings
+        slot = clinic.offer(kind, [anna])
+        await holds.place(tx, signer, settings, slot_id=slot, seats=1, asking=ANONYMOUS, origin=None)  # type: ignore[arg-type]
+        writing = asyncio.create_task(write())
+        await asyncio.sleep(0.3)
+        assert not writing.done()
+    await writing
+
+
+@pytest.mark.parametrize(("paid_in_time", "outcome"), [(True, "confirmed"), (False, "returned")])
+async def test_payment_may_ask_directly_and_gets_an_answer(clinic: Clinic, paid_in_time: bool, outcome: str) -> None:
+    anna, kind = await clinic.resource(), await clinic.offering("full")
+    booking = await clinic.appointment(clinic.offer(kind, [anna], hold_seconds=600 if paid_in_time else 0.3))
+    if not paid_in_time:
+        await asyncio.sleep(0.4)
+        assert (await clinic.hold(clinic.offer(kind, [anna]))).status_code == 201
+    url = f"/internal/tenants/{clinic.tenant_id}/appointments/{booking['id']}/payments"
+    body = {"payment_id": str(new_id()), "kind": "succeeded", "amount": 20000, "currency": "pln"}
+    assert (await clinic.client.post(url, json=body)).status_code == 401
+    headers = service_authorization(clinic.service.signer("services"), "payment")
+    answer = await clinic.client.post(url, json=body, headers=headers)
+    assert (answer.status_code, answer.json()) == (200, {"outcome": outcome})
 
 
 async def test_an_event_that_lands_on_a_hold_makes_its_payment_go_back(clinic: Clinic) -> None:

@@ -6,6 +6,7 @@ import time
 
 import pytest
 import stripe as sdk
+from aiohttp import web
 
 from events import Money
 from events.contracts.booking import (
@@ -27,8 +28,9 @@ from events.contracts.payment import (
     PaymentVoided,
     RefundIssued,
 )
+from payment.settings import PaymentSettings
 from servicekit.capabilities import Settlement
-from servicekit.testing import eventually
+from servicekit.testing import eventually, free_port
 
 from .conftest import SECRET, Till
 
@@ -254,3 +256,31 @@ async def test_a_success_that_booking_does_not_answer_is_told_again_with_the_sam
         if message.key == str(request.booking_id) and message.type == PaymentSucceeded.TYPE
     }
     assert len(ids) == 1
+
+
+async def test_booking_that_stays_silent_is_asked_and_its_word_is_carried_out(till: Till) -> None:
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.json_response({"outcome": "returned"})
+
+    app = web.Application()
+    app.router.add_post("/internal/tenants/{tenant}/appointments/{id}/payments", answer)
+    runner, port = web.AppRunner(app), free_port()
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    settings = till.service.settings
+    assert isinstance(settings, PaymentSettings)
+    before = settings.booking_url, settings.ask_seconds
+    settings.booking_url, settings.ask_seconds = f"http://127.0.0.1:{port}", 1.0
+    try:
+        request = till.request()
+        await till.pay(await till.checkout(request))
+        assert (await till.heard(request, RefundIssued, seconds=60)).amount.amount == 20000
+    finally:
+        settings.booking_url, settings.ask_seconds = before
+        await runner.cleanup()
+    own = f"/internal/tenants/{till.tenant_id}/appointments/{request.booking_id}/payments"
+    assert own in asked
+    assert await till.balance(request) == 0
