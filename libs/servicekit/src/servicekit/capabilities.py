@@ -36,6 +36,7 @@ class Offer(Signed, frozen=True):
     provider_chosen: bool  # the patient asked for this practitioner, not for any
     time_zone: str
     candidates: list[list[OfferedResource]]
+    override: bool = False  # breaks a rule of the offering: only staff may hold it, saying why
 
 
 class CustomerToken(Signed, frozen=True):

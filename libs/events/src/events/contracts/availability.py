@@ -1,6 +1,6 @@
 """What availability says: the catalogue as state, and what became taken or free."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,6 +21,54 @@ class CancellationPolicy(BaseModel):
     fee_percent: int = Field(0, ge=0, le=100, examples=[50])
     no_show_fee_percent: int = Field(0, ge=0, le=100, examples=[100])
     late_move_fee_percent: int = Field(0, ge=0, le=100, examples=[0])
+
+
+class GapRule(BaseModel):
+    """A visit of this offering may not begin sooner than `minutes` after one of `after_offering` has ended, with the
+    same practitioner or in the same room. Judged from both sides: whichever of the two is booked later."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["gap"]
+    after_offering: UUID
+    minutes: int = Field(ge=5, le=1440, multiple_of=5, examples=[30])
+    of: Literal["practitioner", "room"] = "practitioner"
+
+
+class MaxRule(BaseModel):
+    """At most `count` visits of this offering a day or a week (Monday to Sunday, in the clinic's zone), for one
+    practitioner (a class counts once) or for one patient."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["max"]
+    of: Literal["practitioner", "patient"]
+    per: Literal["day", "week"]
+    count: int = Field(ge=1, le=1000, examples=[8])
+
+
+class NoOverlapRule(BaseModel):
+    """The patient has no other live appointment in the clinic that overlaps the visit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["no_overlap"]
+    of: Literal["patient"] = "patient"
+
+
+Rule = Annotated[GapRule | MaxRule | NoOverlapRule, Field(discriminator="kind")]
+
+
+class Requirement(BaseModel):
+    """One resource that a visit needs: any of those named, or any of its type. An optional one is taken where one is
+    free. `preferences`: weights by resource id; the highest is taken first."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: ResourceType
+    any_of: list[UUID] | Literal["all"] = "all"
+    optional: bool = False
+    preferences: dict[UUID, int] = Field(default_factory=dict)
 
 
 class Change(BaseModel):
@@ -62,6 +110,12 @@ class OfferingState(State):
     min_notice_minutes: int = Field(examples=[60])
     cancellation: CancellationPolicy
     reminders_minutes: list[int] = Field(examples=[[1440, 60]])
+    buffer_before_minutes: int = 0
+    buffer_after_minutes: int = 0
+    window_days: int = Field(365, examples=[365])
+    requirements: list[Requirement] = Field(default_factory=list, examples=[[]])
+    rules: list[Rule] = Field(default_factory=list, examples=[[]])
+    members_only: bool = False
 
 
 @declare("catalog.resource.v1", topic=CATALOG, key=lambda row: f"resource:{row.resource_id}")
@@ -77,3 +131,21 @@ class ResourceState(State):
     approval_required: bool
     user_id: UUID | None = Field(None, description="the account of the practitioner")
     schedule_version: int = Field(examples=[1], description="of the weekly template; offers name it")
+    location_id: UUID | None = None
+    buffer_before_minutes: int = 0
+    buffer_after_minutes: int = 0
+    schedule: dict[str, Any] | None = Field(
+        None, examples=[None], description="the working hours as `scheduling.templates.Template.parse` reads them"
+    )
+
+
+@declare("catalog.time_off.v1", topic=CATALOG, key=lambda row: f"time_off:{row.time_off_id}")
+class TimeOffState(State):
+    """A stretch in which a resource is away; with `rrule` it comes back at the same local time in `time_zone`."""
+
+    time_off_id: UUID
+    resource_id: UUID
+    start: Instant
+    end: Instant
+    rrule: str | None = Field(None, examples=["FREQ=WEEKLY;COUNT=10"])
+    time_zone: str = Field(examples=["Europe/Warsaw"])

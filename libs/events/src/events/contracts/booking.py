@@ -10,6 +10,7 @@ from events.topics import BOOKING, OCCUPANCY
 
 PaymentMode = Literal["free", "full", "deposit", "authorize"]
 Actor = Literal["patient", "staff", "system"]
+ConflictCause = Literal["external_event", "time_off", "schedule", "deactivated"]
 
 
 class Visit(BaseModel):
@@ -138,6 +139,96 @@ class BookingCancelled(AppointmentFact):
     was_confirmed: bool
 
 
+@declare("booking.booking_rescheduled.v1", topic=BOOKING, key="booking_id")
+class BookingRescheduled(AppointmentFact):
+    """The appointment has another time, or other resources at the same time. `price` is what it costs now; `fee`, for
+    moving late, is kept back from whatever is given back later."""
+
+    previous: Visit
+    by: Actor
+    price: Money
+    fee: Money
+
+
+@declare("booking.booking_completed.v1", topic=BOOKING, key="booking_id")
+class BookingCompleted(AppointmentFact):
+    """The visit took place."""
+
+    by: Actor
+
+
+@declare("booking.booking_no_show.v1", topic=BOOKING, key="booking_id")
+class BookingNoShow(AppointmentFact):
+    """The patient did not come. Of what was paid, all but `fee` goes back."""
+
+    fee: Money
+
+
+@declare("booking.approval_due.v1", topic=BOOKING, key="booking_id")
+class ApprovalDue(AppointmentFact):
+    """Nobody has decided yet, and half of the time to do so is over: the clinic is reminded."""
+
+    deadline: Instant
+
+
+@declare("booking.conflict_detected.v1", topic=BOOKING, key="booking_id")
+class ConflictDetected(AppointmentFact):
+    """Something landed on the appointment: it can no longer be given as it is, and the clinic has to decide."""
+
+    conflict_id: UUID
+    cause: ConflictCause
+    resource_id: UUID
+
+
+@declare("booking.conflict_resolved.v1", topic=BOOKING, key="booking_id")
+class ConflictResolved(BookingFact):
+    """The conflict is over. `gone`: its cause went away, or the appointment ended or moved by itself."""
+
+    conflict_id: UUID
+    resolution: Literal["reschedule", "substitute", "waitlist", "keep", "gone"]
+
+
+@declare("booking.waitlist_joined.v1", topic=BOOKING, key="entry_id")
+class WaitlistJoined(Event):
+    """Somebody waits for a time."""
+
+    entry_id: UUID
+    offering_id: UUID
+    provider_id: UUID | None
+    start: Instant
+    end: Instant
+    person_id: UUID
+    contact_id: UUID
+    locale: str = Field(examples=["pl"])
+    manage: str | None = Field(None, examples=["AQEB"], description="sealed like AppointmentFact's")
+
+
+@declare("booking.waitlist_offered.v1", topic=BOOKING, key="booking_id")
+class WaitlistOffered(BookingFact):
+    """A time came free and is held for the first in line until `offer_until`. `manage` is the hold's token, sealed."""
+
+    entry_id: UUID
+    visit: Visit
+    offer_until: Instant
+    person_id: UUID
+    contact_id: UUID
+    locale: str = Field(examples=["pl"])
+    manage: str = Field(examples=["AQEB"])
+
+
+@declare("waitlist.entry.v1", topic=OCCUPANCY, key=lambda row: f"waitlist:{row.entry_id}")
+class WaitlistEntry(State):
+    """Somebody waits for a time of an offering that begins at `start` or later and ends at `end` or earlier. The row
+    ends when they were offered one, gave up, or the window is past."""
+
+    entry_id: UUID
+    offering_id: UUID
+    provider_id: UUID | None
+    start: Instant
+    end: Instant
+    seats: int = Field(1, ge=1, examples=[1])
+
+
 @declare("booking.slot_blocked.v1", topic=BOOKING, key="slot_id")
 class SlotBlocked(Event):
     """Every seat of the slot is held or sold."""
@@ -179,3 +270,6 @@ class Occupancy(State):
     expires_at: Instant | None = Field(description="when the hold ends by itself; None once it is booked")
     capacity: int = Field(ge=1, examples=[1])
     reserved: int = Field(ge=0, examples=[1], description="seats held or sold")
+    cancelled: bool = Field(
+        False, description="the session falls out: the resource is free for others, this start is not offered again"
+    )

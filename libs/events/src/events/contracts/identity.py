@@ -16,6 +16,7 @@ class TenantSettings(BaseModel):
 
     approval_minutes: int = Field(1440, ge=1, examples=[1440])
     external_buffer_minutes: int = Field(30, ge=0, multiple_of=5, examples=[30])
+    waitlist_offer_minutes: int = Field(30, ge=1, le=1440, examples=[30])
     payment_grace_seconds: int = Field(120, ge=0, le=3600, examples=[120])
     allowed_origins: list[str] = Field(default_factory=list, examples=[[]])
     country: str | None = Field(None, examples=["PL"], description="ISO 3166-1 alpha-2")
