@@ -23,6 +23,7 @@ from events.relay import Relay
 from servicekit import jobs, keys, problems
 from servicekit.auth import HttpClient, TokenVerifier
 from servicekit.database import Database, engine_for
+from servicekit.hot import HotPool
 from servicekit.people import People
 from servicekit.sealing import Sealer
 from servicekit.settings import CommonSettings, ServiceSettings
@@ -61,6 +62,7 @@ class Service:
         self.waker = Waker(settings.wake_port)
         engine = engine_for(settings.database_url, name=name, pool_size=settings.pool_size)
         self.database = Database(engine, name, self.waker.wake)
+        self.hot = HotPool(settings.database_url, name=name, size=settings.pool_size)
         self.consumer: Consumer | None = None
         self.relay: Relay | None = None
         self.failed = False
@@ -190,6 +192,7 @@ class Service:
     async def close(self) -> None:
         """Ends all connections."""
         await self.http.close()
+        await self.hot.close()
         await self.database.engine.dispose()
 
 
