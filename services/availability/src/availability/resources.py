@@ -170,6 +170,8 @@ async def add_time_off(tx: Transaction, name: str, body: TimeOffBody, asking: Pr
             "start_at": body.start,
             "end_at": body.end,
             "reason": body.reason,
+            "time_zone": row["time_zone"],
+            "last_end_at": body.end,
         },
     )
     await _time_off_changed(tx, row, body.start, body.end)

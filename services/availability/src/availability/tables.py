@@ -32,6 +32,22 @@ def _versioned() -> list[Column[object]]:
     ]
 
 
+location = Table(
+    "location",
+    metadata,
+    Column("tenant_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("slug", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("address", Text),
+    Column("phone", Text),
+    Column("time_zone", Text, nullable=False),
+    Column("opening_hours", JSON, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    *_versioned(),
+    PrimaryKeyConstraint("tenant_id", "id"),
+)
+
 resource = Table(
     "resource",
     metadata,
@@ -46,6 +62,8 @@ resource = Table(
     Column("approval_required", Boolean, nullable=False),
     Column("active", Boolean, nullable=False),
     Column("user_id", Uuid),
+    Column("location_id", Uuid),
+    Column("bio", Text),
     Column("metadata", JSON, nullable=False),
     Column("schedule", JSON),
     Column("schedule_version", BigInteger, nullable=False, server_default="1"),
@@ -76,6 +94,8 @@ offering = Table(
     Column("cancellation", JSON, nullable=False),
     Column("reminders_minutes", JSON, nullable=False),
     Column("requirements", JSON, nullable=False),
+    Column("rules", JSON, nullable=False, server_default="[]"),
+    Column("members_only", Boolean, nullable=False, server_default="false"),
     Column("external_ref", Text),
     Column("metadata", JSON, nullable=False),
     *_versioned(),
@@ -91,6 +111,10 @@ time_off = Table(
     Column("start_at", DateTime(timezone=True), nullable=False),
     Column("end_at", DateTime(timezone=True), nullable=False),
     Column("reason", Text),
+    Column("rrule", Text),
+    Column("time_zone", Text, nullable=False),
+    Column("last_end_at", DateTime(timezone=True), nullable=False),
+    Column("version", BigInteger, nullable=False, server_default="1"),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("deleted_at", DateTime(timezone=True)),
     PrimaryKeyConstraint("tenant_id", "id"),
