@@ -19,6 +19,7 @@ from scheduling.zones import to_utc
 _FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 _PARTS = ("FREQ", "INTERVAL", "COUNT", "UNTIL", "BYDAY", "BYMONTHDAY", "BYMONTH", "BYSETPOS", "WKST")
 _UNTIL = re.compile(r"([0-9]{8})(?:T([0-9]{6})(Z?))?")
+_NUMBERED_DAY = re.compile(r"[+-]?([0-9]+)(?:MO|TU|WE|TH|FR|SA|SU)")
 _DAYS_IN_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
@@ -86,6 +87,10 @@ def _parsed(rule: str) -> tuple[dict[str, str], datetime | None]:
         raise InvalidRule("COUNT and UNTIL exclude each other")
     if parts["FREQ"] in ("DAILY", "WEEKLY") and any(c.isdigit() for c in parts.get("BYDAY", "")):
         raise InvalidRule("a numbered BYDAY goes with FREQ=MONTHLY or FREQ=YEARLY")
+    # Beyond these the library fails instead of finding nothing.
+    most = 53 if parts["FREQ"] == "YEARLY" and "BYMONTH" not in parts else 5
+    if any(int(number[:3]) > most for number in _NUMBERED_DAY.findall(parts.get("BYDAY", ""))):
+        raise InvalidRule(f"a numbered BYDAY goes to {most} here")
     _refuse_never(parts)
     last = None
     if "UNTIL" in parts:
