@@ -17,14 +17,13 @@ from events.contracts.availability import OfferingState, ResourceState
 from events.contracts.identity import TenantChanged
 from events.contracts.notification import MessageFailed, MessageSent
 from notification import letters, recipients, rendering, repository
-from notification.calendar_file import Method, calendar_file
 from notification.domain import MOST_ATTEMPTS, TEXTED, Template, is_true, retry_pause
 from notification.letters import Facts, Letter
 from notification.providers import Attachment, Away, Channels, Email, Refused, Unknown
 from notification.recipients import Recipient
 from notification.repository import Booking, Message
 from notification.settings import NotificationSettings
-from servicekit import copies
+from servicekit import copies, ics
 from servicekit.problems import NotFound, Unavailable
 from servicekit.service import Service
 
@@ -183,18 +182,19 @@ def _email(channels: Channels, facts: Facts, recipient: Recipient, letter: Lette
     )
 
 
-_METHODS: dict[Template, Method] = {Template.BOOKING_CONFIRMED: "REQUEST", Template.BOOKING_CANCELLED: "CANCEL"}
+_METHODS: dict[Template, ics.Method] = {Template.BOOKING_CONFIRMED: "REQUEST", Template.BOOKING_CANCELLED: "CANCEL"}
 
 
 def _calendar(channels: Channels, facts: Facts, email: str, letter: Letter) -> tuple[Attachment, ...]:
     method = _METHODS.get(facts.message.template)
     if method is None:
         return ()
-    file = calendar_file(
-        facts.booking,
-        method,
+    entry = ics.CalendarEntry(
+        booking_id=facts.booking.id,
         sequence=facts.message.context["version"],
         stamp=facts.message.created_at,
+        start=facts.booking.start_at,
+        end=facts.booking.end_at,
         summary=f"{facts.offering.name}, {facts.tenant.name}",
         description=f"{letter.subtitle}\n{letter.url}",
         url=letter.url,
@@ -202,7 +202,8 @@ def _calendar(channels: Channels, facts: Facts, email: str, letter: Letter) -> t
         organizer_name=facts.tenant.name,
         attendee=email,
     )
-    return (file,)
+    parameters = {"method": method, "charset": "utf-8"}
+    return (Attachment(ics.FILENAME, ics.CONTENT_TYPE, ics.calendar_file(entry, method), parameters),)
 
 
 async def _store(service: Service, message: Message, outcome: Outcome) -> None:
