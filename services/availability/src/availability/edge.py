@@ -1,9 +1,9 @@
 """What this service's endpoints depend on besides `servicekit.edge`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Depends, Header, Query, Request
+from fastapi import Body, Depends, Header, Query, Request
 
 from availability.catalogue import Sort
 from availability.slots import Slots
@@ -12,6 +12,9 @@ from events.contracts.identity import TenantChanged
 from servicekit import copies
 from servicekit.auth import MANAGERS, Principal
 from servicekit.edge import Asking
+
+CLINIC = "/v1/clinics/{clinic}"
+TENANT = "/internal/tenants/{clinic}"
 
 
 async def _clinic(request: Request, clinic: UUID) -> TenantChanged:
@@ -39,3 +42,4 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(max_length=500)]
 UpdatedSince = Annotated[Instant | None, Query()]
 SortBy = Annotated[Sort, Query()]
+Patch = Annotated[dict[str, Any], Body(description="JSON Merge Patch (RFC 7396)")]
