@@ -93,6 +93,17 @@ class AvailabilityChanged(Event):
     changes: list[Change]
 
 
+@declare("availability.waitlist_matched.v1", topic=AVAILABILITY, key="entry_id")
+class WaitlistMatched(Event):
+    """A time came free that somebody waits for, the oldest entry first. `slot_id` is an offer that can be held as it
+    is, for as long as any offer; the version counts the times that were found for the entry. Emitted again when that
+    one was taken meanwhile and another comes free."""
+
+    entry_id: UUID
+    slot_id: str = Field(examples=["AZ…"])
+    start: Instant
+
+
 @declare("catalog.offering.v1", topic=CATALOG, key=lambda row: f"offering:{row.offering_id}")
 class OfferingState(State):
     """What can be booked, as it is now."""
