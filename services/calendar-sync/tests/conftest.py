@@ -25,7 +25,14 @@ from calendar_sync.settings import CalendarSyncSettings
 from events import Deleted, Event, Money, new_id
 from events.brokers.memory import MemoryBroker
 from events.contracts.availability import CancellationPolicy, OfferingState, ResourceState
-from events.contracts.booking import AppointmentFact, BookingCancelled, BookingConfirmed, Visit
+from events.contracts.booking import (
+    AppointmentFact,
+    BookingCancelled,
+    BookingCompleted,
+    BookingConfirmed,
+    BookingRescheduled,
+    Visit,
+)
 from events.contracts.calendar import Busy
 from events.contracts.identity import TenantChanged, TenantSettings
 from events.envelope import seal, unseal
@@ -348,6 +355,23 @@ class Clinic:
             self.fact(BookingConfirmed, booking_id, version, days=days, mode="free", price=free, amount_due=free)
         )
         return booking_id
+
+    async def move(self, booking_id: UUID, *, version: int = 2, days: int = 1, before: "Clinic | None" = None) -> None:
+        """The booking gets a time `days` after the usual one, and this clinic's practitioner instead of `before`'s."""
+        free = Money(amount=0, currency="pln")
+        previous = (before or self).fact(BookingCompleted, booking_id, 1, by="staff").visit
+        await self.world.publish(
+            self.fact(
+                BookingRescheduled,
+                booking_id,
+                version,
+                days=days,
+                previous=previous,
+                by="patient",
+                price=free,
+                fee=free,
+            )
+        )
 
     async def cancel(self, booking_id: UUID, *, version: int = 2) -> None:
         free = Money(amount=0, currency="pln")

@@ -178,8 +178,8 @@ async def test_an_event_of_somebody_else_under_our_id_is_never_overwritten(peer:
 
     server.answer = answer
     with pytest.raises(NotOurs):
-        await google.put_event(grant(), "anna@example.test", body)
-    assert not any(asked.startswith("PUT") for asked in server.asked)
+        await google.put_event(grant(), "anna@example.test", body, known=False)
+    assert not any(asked.startswith(("PUT", "PATCH")) for asked in server.asked)
 
 
 async def test_an_event_that_changed_between_reading_and_writing_is_tried_again(peer: tuple[Peer, Google]) -> None:
@@ -198,7 +198,19 @@ async def test_an_event_that_changed_between_reading_and_writing_is_tried_again(
 
     server.answer = answer
     with pytest.raises(Unreachable):
-        await google.put_event(grant(), "anna@example.test", body)
+        await google.put_event(grant(), "anna@example.test", body, known=False)
+
+
+async def test_an_event_that_we_wrote_is_patched_without_trying_to_make_it(peer: tuple[Peer, Google]) -> None:
+    server, google = peer
+    marks = {"booking_id": "b", "tenant": "t", "booking_version": "2"}
+    time = {"dateTime": "2026-12-01T09:00:00+01:00", "timeZone": "Europe/Warsaw"}
+    body = {"id": "abcde", "start": time, "end": time, "extendedProperties": {"private": marks}}
+    older = {"id": "abcde", "etag": '"1"', "extendedProperties": {"private": marks | {"booking_version": "1"}}}
+    server.answer = lambda _: web.json_response(older)
+    await google.put_event(grant(), "anna@example.test", body, known=True)
+    path = "/calendar/v3/calendars/anna@example.test/events/abcde"
+    assert [asked.replace("%40", "@") for asked in server.asked] == [f"GET {path}", f"PATCH {path}"]
 
 
 async def test_pages_are_read_to_the_last(peer: tuple[Peer, Google]) -> None:

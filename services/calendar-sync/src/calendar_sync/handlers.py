@@ -1,11 +1,11 @@
-"""What the service reacts to."""
+"""What the service reacts to. A visit that took place, or whose patient did not come, stays in the calendars."""
 
 from uuid import UUID
 
 from calendar_sync import connecting, writing
 from events import Deleted, Transaction, on, on_deleted
 from events.contracts.availability import OfferingState, ResourceState
-from events.contracts.booking import BookingCancelled, BookingConfirmed
+from events.contracts.booking import BookingCancelled, BookingConfirmed, BookingRescheduled
 from events.contracts.identity import TenantChanged
 from servicekit import copies
 
@@ -40,6 +40,12 @@ async def keep_offering(event: OfferingState, tx: Transaction) -> None:
 async def write_event(event: BookingConfirmed, tx: Transaction) -> None:
     """The appointment stands: it appears in its practitioner's calendars."""
     await writing.want(tx, event, confirmed=True)
+
+
+@on(BookingRescheduled)
+async def move_event(event: BookingRescheduled, tx: Transaction) -> None:
+    """The appointment has another time or practitioner, and so has its event."""
+    await writing.move(tx, event)
 
 
 @on(BookingCancelled)

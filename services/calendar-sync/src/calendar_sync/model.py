@@ -55,13 +55,14 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class WantedEvent:
-    """The desired state of one appointment in one calendar, leased to one writer."""
+    """The desired state of one appointment in one calendar, leased to one writer. `written`: it was there before."""
 
     booking_id: UUID
     connection_id: UUID
     lease: UUID
     present: bool
     version: int
+    written: bool
     failures: int
     provider_id: UUID | None
     offering_id: UUID

@@ -12,7 +12,7 @@ from calendar_sync.providers.google import Google
 from calendar_sync.repository import appointments, connections
 from events import Transaction
 from events.contracts.availability import OfferingState, ResourceState
-from events.contracts.booking import AppointmentFact
+from events.contracts.booking import AppointmentFact, BookingRescheduled
 from events.contracts.calendar import CalendarEventWritten
 from servicekit import copies
 from servicekit.problems import NotFound, Unavailable
@@ -28,6 +28,17 @@ async def want(tx: Transaction, fact: AppointmentFact, *, confirmed: bool) -> No
     if not await appointments.keep_appointment(tx, fact, confirmed=confirmed):
         return
     if await appointments.want_events(tx, fact, confirmed=confirmed):
+        tx.wake("write_events")
+
+
+async def move(tx: Transaction, fact: BookingRescheduled) -> None:
+    """The appointment has another time or practitioner: the same event moves, or goes from one practitioner's
+    calendars into another's."""
+    # Both in a fixed order: two that swap practitioners would otherwise wait for each other.
+    for provider_id in sorted({fact.visit.provider_id, fact.previous.provider_id} - {None}, key=str):
+        assert provider_id is not None
+        await appointments.meet(tx, provider_id)
+    if await appointments.move_appointment(tx, fact) and await appointments.want_events(tx, fact, confirmed=True):
         tx.wake("write_events")
 
 
@@ -94,7 +105,7 @@ async def _put(
         end=wanted.ends_at,
         time_zone=provider.time_zone,
     )
-    return await service.get(Google).put_event(grant, connection.calendar_id, body)
+    return await service.get(Google).put_event(grant, connection.calendar_id, body, known=wanted.written)
 
 
 async def _remove(service: Service, grant: Grant, connection: Connection, wanted: WantedEvent) -> None:

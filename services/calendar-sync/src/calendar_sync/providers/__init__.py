@@ -76,8 +76,9 @@ class CalendarProvider(Protocol):
     async def changes(self, grant: Grant, calendar_id: str, sync_token: str | None, now: datetime) -> Listing:
         """What changed since the sync token, everything within the horizon without one."""
 
-    async def put_event(self, grant: Grant, calendar_id: str, body: dict[str, Any]) -> str:
-        """Makes the calendar show the event, whatever was there under its id; returns its etag."""
+    async def put_event(self, grant: Grant, calendar_id: str, body: dict[str, Any], *, known: bool) -> str:
+        """Makes the calendar show the event, whatever was there under its id; returns its etag. `known`: we wrote it
+        before, so it is changed and not made."""
 
     async def remove_event(self, grant: Grant, calendar_id: str, event_id: str) -> None:
         """Takes the event out; nothing happens when it is not there."""

@@ -172,24 +172,32 @@ class Google:
 
     # -- writing -----------------------------------------------------------------------------------------------
 
-    async def put_event(self, grant: Grant, calendar_id: str, body: dict[str, Any]) -> str:
-        """See `CalendarProvider`. Insert first; 409 says that the id is taken: by the same write whose answer was
-        lost, by an older version, or by our event that was deleted, whose id stays taken and which is revived."""
+    async def put_event(self, grant: Grant, calendar_id: str, body: dict[str, Any], *, known: bool) -> str:
+        """See `CalendarProvider`. Where nothing of ours is known to be, insert first; 409 says that the id is taken:
+        by the same write whose answer was lost, by an older version, or by our event that was deleted, whose id stays
+        taken. One that is there is patched, so that what its owner added to it stays; one that was deleted, or made an
+        all-day one, is written as a whole."""
 
         def put(client: Any) -> str:
             events = client.events()
-            try:
-                made = events.insert(calendarId=calendar_id, body=body, sendUpdates="none").execute(num_retries=RETRIES)
-                return str(made["etag"])
-            except HttpError as error:
-                if error.resp.status != 409:
-                    raise
-            found = self._found(events, calendar_id, body["id"])
+            found = self._found(events, calendar_id, body["id"]) if known else None
+            if found is None:
+                try:
+                    made = events.insert(calendarId=calendar_id, body=body, sendUpdates="none")
+                    return str(made.execute(num_retries=RETRIES)["etag"])
+                except HttpError as error:
+                    if error.resp.status != 409:
+                        raise
+                found = self._found(events, calendar_id, body["id"])
             if found is not None and not _same_mark(found, body):
                 raise NotOurs("event_id_taken")
-            if found is not None and found.get("status") != "cancelled" and _same_version(found, body):
+            lives = found is not None and found.get("status") != "cancelled"
+            if found is not None and lives and _same_version(found, body):
                 return str(found["etag"])
-            request = events.update(calendarId=calendar_id, eventId=body["id"], body=body, sendUpdates="none")
+            # A patch merges objects: an all-day event's `date` would stay beside our `dateTime`.
+            timed = found is not None and "date" not in found.get("start", {}) and "date" not in found.get("end", {})
+            write = events.patch if lives and timed else events.update
+            request = write(calendarId=calendar_id, eventId=body["id"], body=body, sendUpdates="none")
             if found is not None:
                 request.headers["If-Match"] = found["etag"]
             return str(request.execute(num_retries=RETRIES)["etag"])

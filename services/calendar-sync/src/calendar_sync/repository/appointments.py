@@ -1,6 +1,7 @@
 """Appointments, and the calendar events that show them."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
@@ -8,7 +9,7 @@ from sqlalchemy import text
 from calendar_sync.model import WantedEvent
 from calendar_sync.repository.rows import LEASE, run
 from events import Transaction
-from events.contracts.booking import AppointmentFact
+from events.contracts.booking import AppointmentFact, BookingRescheduled
 
 # Confirming and connecting meet here: whoever comes second sees what the first has done.
 _MEET = text("SELECT pg_advisory_xact_lock(hashtextextended('appointments:' || CAST(:resource AS text), 0))")
@@ -21,12 +22,21 @@ ON CONFLICT (booking_id) DO UPDATE SET version = :version, confirmed = :confirme
   WHERE a.version < :version
 RETURNING 1
 """)
+# A request that nobody has approved yet may be moved too: it is in no calendar, and is not known here.
+_MOVE_APPOINTMENT = text("""
+UPDATE appointment SET version = :version, provider_id = :provider, offering_id = :offering, contact_id = :contact,
+  starts_at = :start, ends_at = :end
+WHERE booking_id = :booking AND confirmed AND version < :version
+RETURNING 1
+""")
 # Desired from now on: present in the live calendars of the provider, absent wherever else it is or may be.
 _WANT_PRESENT = text("""
 INSERT INTO calendar_event AS e (booking_id, connection_id, tenant_id, present, version, due_at)
 SELECT a.booking_id, c.id, a.tenant_id, true, a.version, now()
 FROM appointment a JOIN connection c ON c.resource_id = a.provider_id AND c.tenant_id = a.tenant_id
-WHERE a.confirmed AND a.ends_at > now() AND c.activated_at IS NOT NULL AND c.deleted_at IS NULL
+WHERE a.confirmed AND c.activated_at IS NOT NULL AND c.deleted_at IS NULL
+  AND (a.ends_at > now() OR EXISTS (
+    SELECT FROM calendar_event x WHERE x.booking_id = a.booking_id AND x.connection_id = c.id AND x.present))
   AND (a.booking_id = CAST(:booking AS uuid) OR c.id = CAST(:connection AS uuid))
 ON CONFLICT (booking_id, connection_id)
   DO UPDATE SET present = true, version = excluded.version, due_at = now(), failures = 0
@@ -49,7 +59,8 @@ WHERE a.booking_id = e.booking_id AND (e.booking_id, e.connection_id) =
   (SELECT booking_id, connection_id FROM calendar_event WHERE booking_id = :booking AND connection_id = :connection
      AND due_at <= clock_timestamp() AND (lease_until IS NULL OR lease_until < clock_timestamp())
    FOR UPDATE SKIP LOCKED)
-RETURNING e.booking_id, e.connection_id, e.lease, e.present, e.version, e.failures, a.provider_id,
+RETURNING e.booking_id, e.connection_id, e.lease, e.present, e.version, e.written_version IS NOT NULL AS written,
+  e.failures, a.provider_id,
   a.offering_id, a.contact_id, a.starts_at, a.ends_at
 """)
 _STORE_WRITTEN = text("""
@@ -73,21 +84,25 @@ async def meet(tx: Transaction, resource_id: UUID) -> None:
 
 async def keep_appointment(tx: Transaction, fact: AppointmentFact, *, confirmed: bool) -> bool:
     """Stores the appointment unless a newer version is here; returns whether it was newer."""
+    return bool(await run(tx, _KEEP_APPOINTMENT, tenant=fact.tenant_id, confirmed=confirmed, **_columns(fact)))
+
+
+async def move_appointment(tx: Transaction, fact: BookingRescheduled) -> bool:
+    """Stores where the appointment has moved; False when it does not stand, or a newer version is here."""
+    return bool(await run(tx, _MOVE_APPOINTMENT, **_columns(fact)))
+
+
+def _columns(fact: AppointmentFact) -> dict[str, Any]:
     visit = fact.visit
-    rows = await run(
-        tx,
-        _KEEP_APPOINTMENT,
-        booking=fact.booking_id,
-        tenant=fact.tenant_id,
-        version=fact.version,
-        confirmed=confirmed,
-        provider=visit.provider_id,
-        offering=visit.offering_id,
-        contact=fact.contact_id,
-        start=visit.start,
-        end=visit.end,
-    )
-    return bool(rows)
+    return {
+        "booking": fact.booking_id,
+        "version": fact.version,
+        "provider": visit.provider_id,
+        "offering": visit.offering_id,
+        "contact": fact.contact_id,
+        "start": visit.start,
+        "end": visit.end,
+    }
 
 
 async def want_events(tx: Transaction, fact: AppointmentFact, *, confirmed: bool) -> int:
