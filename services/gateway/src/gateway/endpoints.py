@@ -1,32 +1,19 @@
-"""HTTP and WebSocket in: composed calls, the live socket, everything else by the table."""
+"""The live socket and the public API's own document; `/v1` over HTTP is answered by `public.py`."""
 
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response, WebSocket
+from fastapi import APIRouter, Request, WebSocket
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from gateway import composing, openapi
+from gateway import openapi
 from gateway.live import Live
-from gateway.proxying import Proxy
+from gateway.table import CLINIC
 from gateway.upstream import Upstreams
-from servicekit.problems import NotFound, Problem, Unavailable
+from servicekit.problems import NotFound, Unavailable
 
 router = APIRouter()
 
-CLINIC = "/v1/clinics/{clinic}"
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-
-
-class UpgradeRequired(Problem):
-    """The live socket is not read by GET."""
-
-    status, code, title = 426, "upgrade-required", "Open a WebSocket"
-
-
-def _proxy(request: Request) -> Proxy:
-    proxy: Proxy = request.app.state.gateway.proxy
-    return proxy
 
 
 @router.get("/openapi.json", include_in_schema=False)
@@ -39,30 +26,6 @@ async def openapi_document(request: Request) -> JSONResponse:
 async def docs() -> HTMLResponse:
     """The public API for people."""
     return openapi.docs_page()
-
-
-@router.post(f"{CLINIC}/holds")
-async def place_hold(request: Request) -> Response:
-    """Hold a time."""
-    return await composing.place_hold(_proxy(request), request)
-
-
-@router.post(f"{CLINIC}/appointments")
-async def request_appointment(request: Request) -> Response:
-    """Turn a hold into an appointment."""
-    return await composing.request_appointment(_proxy(request), request)
-
-
-@router.post(f"{CLINIC}/appointments/{{booking_id}}/checkout")
-async def open_checkout(request: Request) -> Response:
-    """Another try to pay."""
-    return await composing.open_checkout(_proxy(request), request)
-
-
-@router.get(f"{CLINIC}/live")
-async def live_by_get() -> Response:
-    """Said to who asks for the socket by a plain GET."""
-    raise UpgradeRequired("This address is a WebSocket.", headers={"Upgrade": "websocket"})
 
 
 @router.websocket(f"{CLINIC}/live")
@@ -92,9 +55,3 @@ async def _id_of(upstreams: Upstreams, tenant_id: UUID, kind: str, name: str | N
         return None
     found = await upstreams.get_json("availability", f"/v1/clinics/{tenant_id}/{kind}/{name}")
     return UUID(found["id"])
-
-
-@router.api_route("/v1/{path:path}", methods=METHODS, include_in_schema=False)
-async def pass_on(request: Request) -> Response:
-    """Everything else: to the service that owns it."""
-    return await _proxy(request).pass_on(request)

@@ -11,8 +11,8 @@ from prometheus_client import start_http_server
 from gateway import endpoints, pages
 from gateway.limits import Limits
 from gateway.live import Live
-from gateway.middleware import PublicApi
 from gateway.proxying import Proxy
+from gateway.public import PublicApi
 from gateway.settings import GatewaySettings
 from gateway.upstream import Upstreams
 from servicekit import keys, problems
@@ -37,11 +37,12 @@ class Gateway:
             "booking": settings.booking_url,
             "payment": settings.payment_url,
             "calendar-sync": settings.calendar_sync_url,
+            "notification": settings.notification_url,
         }
         signing = secrets.of("services")
         self.upstreams = Upstreams(urls, Signer(signing, "services"))
         self.limits = Limits(settings.rate_limit_scale, settings.trusted_proxies, next(iter(signing.values())))
-        self.proxy = Proxy(self.upstreams, self.limits)
+        self.proxy = Proxy(self.upstreams, self.limits, Signer(secrets.of("settlements"), "settlements"))
         self.live = Live(settings.kafka_bootstrap)
         self.app = self._app()
 
@@ -49,7 +50,7 @@ class Gateway:
         app = FastAPI(title="Holdfast", docs_url=None, redoc_url=None, openapi_url=None)
         app.state.gateway = self
         problems.install(app)
-        app.add_middleware(PublicApi, limits=self.limits, upstreams=self.upstreams)
+        app.add_middleware(PublicApi, proxy=self.proxy)
         app.add_middleware(Traced)
         app.add_api_route("/health/live", self._live, include_in_schema=False)
         app.add_api_route("/health/ready", self._ready, include_in_schema=False)

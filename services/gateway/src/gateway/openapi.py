@@ -14,7 +14,7 @@ from gateway import pages, table
 
 Json = dict[str, Any]
 
-SERVICES = ("identity", "availability", "booking", "payment", "calendar-sync")
+SERVICES = ("identity", "availability", "booking", "payment", "calendar-sync", "notification")
 _METHODS = ("get", "put", "post", "patch", "delete")
 _REF = "#/components/schemas/"
 _CLINIC = "/v1/clinics/{clinic}"

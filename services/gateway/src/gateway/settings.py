@@ -15,6 +15,7 @@ class GatewaySettings(CommonSettings):
     booking_url: str = Field("http://127.0.0.1:8103", validation_alias="BOOKING_URL")
     payment_url: str = Field("http://127.0.0.1:8104", validation_alias="PAYMENT_URL")
     calendar_sync_url: str = Field("http://127.0.0.1:8105", validation_alias="CALENDAR_SYNC_URL")
+    notification_url: str = Field("http://127.0.0.1:8106", validation_alias="NOTIFICATION_URL")
     trusted_proxies: str = Field(
         "", validation_alias="TRUSTED_PROXIES", description="addresses whose X-Forwarded-For is believed, by commas"
     )

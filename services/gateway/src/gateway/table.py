@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
-IDENTITY, AVAILABILITY, BOOKING, PAYMENT, CALENDAR = (
+IDENTITY, AVAILABILITY, BOOKING, PAYMENT, CALENDAR, NOTIFICATION, GATEWAY = (
     "identity",
     "availability",
     "booking",
     "payment",
     "calendar-sync",
+    "notification",
+    "gateway",
 )
 
 
@@ -16,6 +18,7 @@ class Route:
     """Methods and path of one route, its service, and whether it is open without a token."""
 
     methods: frozenset[str]
+    pattern: str
     parts: tuple[str, ...]
     service: str
     open: bool
@@ -28,7 +31,12 @@ class Route:
 
 
 def _route(methods: str, path: str, service: str, *, open: bool = False) -> Route:
-    return Route(frozenset(methods.split()), tuple(path.strip("/").split("/")), service, open)
+    return Route(frozenset(methods.split()), path, parts_of(path), service, open)
+
+
+def parts_of(path: str) -> tuple[str, ...]:
+    """A path as its parts; an empty part (a doubled or trailing slash) fits no route."""
+    return tuple(path.lstrip("/").split("/"))
 
 
 CLINIC = "/v1/clinics/{clinic}"
@@ -44,6 +52,11 @@ ROUTES: tuple[Route, ...] = (
     _route("GET PATCH DELETE", CLINIC, IDENTITY, open=True),
     _route("GET POST", f"{CLINIC}/members", IDENTITY),
     _route("PATCH DELETE", f"{CLINIC}/members/{{id}}", IDENTITY),
+    _route("GET", f"{CLINIC}/customers", IDENTITY),
+    _route("GET PATCH", f"{CLINIC}/customers/{{id}}", IDENTITY),
+    _route("GET", f"{CLINIC}/audit", IDENTITY),
+    _route("GET POST", f"{CLINIC}/locations", AVAILABILITY, open=True),
+    _route("GET PATCH DELETE", f"{CLINIC}/locations/{{id}}", AVAILABILITY, open=True),
     _route("GET POST", f"{CLINIC}/resources", AVAILABILITY, open=True),
     _route("GET PATCH DELETE", f"{CLINIC}/resources/{{id}}", AVAILABILITY, open=True),
     _route("GET PUT", f"{CLINIC}/resources/{{id}}/schedule", AVAILABILITY),
@@ -53,6 +66,7 @@ ROUTES: tuple[Route, ...] = (
     _route("GET PATCH DELETE", f"{CLINIC}/offerings/{{id}}", AVAILABILITY, open=True),
     _route("GET", f"{CLINIC}/providers", AVAILABILITY, open=True),
     _route("GET", f"{CLINIC}/providers/{{id}}/availability", AVAILABILITY, open=True),
+    _route("GET", f"{CLINIC}/providers/{{id}}/availability/days", AVAILABILITY, open=True),
     _route("POST", f"{CLINIC}/holds", BOOKING, open=True),
     _route("GET DELETE", f"{CLINIC}/holds/{{id}}", BOOKING, open=True),
     _route("POST", f"{CLINIC}/holds/{{id}}/renew", BOOKING, open=True),
@@ -60,8 +74,25 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", f"{CLINIC}/appointments/{{id}}", BOOKING, open=True),
     _route("POST", f"{CLINIC}/appointments/{{id}}/checkout", BOOKING, open=True),
     _route("PUT", f"{CLINIC}/appointments/{{id}}/cancel", BOOKING, open=True),
+    _route("PUT", f"{CLINIC}/appointments/{{id}}/reschedule", BOOKING, open=True),
+    _route("GET", f"{CLINIC}/appointments/{{id}}/calendar.ics", BOOKING, open=True),
     _route("POST", f"{CLINIC}/appointments/{{id}}/approve", BOOKING),
     _route("POST", f"{CLINIC}/appointments/{{id}}/reject", BOOKING),
+    _route("POST", f"{CLINIC}/appointments/{{id}}/complete", BOOKING),
+    _route("POST", f"{CLINIC}/appointments/{{id}}/no-show", BOOKING),
+    _route("PUT DELETE", f"{CLINIC}/appointments/{{id}}/arrive", BOOKING),
+    _route("GET POST", f"{CLINIC}/appointments/{{id}}/refunds", PAYMENT),
+    _route("GET", f"{CLINIC}/appointments/{{id}}/messages", NOTIFICATION),
+    _route("POST", f"{CLINIC}/sessions/cancel", BOOKING),
+    _route("GET POST", f"{CLINIC}/series", BOOKING, open=True),
+    _route("GET", f"{CLINIC}/series/{{id}}", BOOKING, open=True),
+    _route("PUT", f"{CLINIC}/series/{{id}}/cancel", BOOKING, open=True),
+    _route("PUT", f"{CLINIC}/series/{{id}}/reschedule", BOOKING, open=True),
+    _route("GET POST", f"{CLINIC}/waitlist", BOOKING, open=True),
+    _route("GET DELETE", f"{CLINIC}/waitlist/{{id}}", BOOKING, open=True),
+    _route("GET", f"{CLINIC}/conflicts", BOOKING),
+    _route("POST", f"{CLINIC}/conflicts/{{id}}/resolve", BOOKING),
+    _route("GET", f"{CLINIC}/live", GATEWAY, open=True),
     _route("POST", "/v1/payments/webhook", PAYMENT, open=True),
     _route("POST", f"{CLINIC}/calendar/sync/initiate", CALENDAR),
     _route("GET", f"{CLINIC}/calendar/connections", CALENDAR),
@@ -71,15 +102,17 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
-def parts_of(path: str) -> tuple[str, ...]:
-    """A path as its parts; an empty part (a doubled or trailing slash) fits no route."""
-    return tuple(path.lstrip("/").split("/"))
+# By their number of parts: a request is compared with some, not with all.
+_BY_LENGTH: dict[int, tuple[Route, ...]] = {
+    length: tuple(route for route in ROUTES if len(route.parts) == length)
+    for length in {len(route.parts) for route in ROUTES}
+}
 
 
 def find(method: str, path: str) -> tuple[Route | None, frozenset[str]]:
     """The route of a request, and all methods that its path knows (none: there is no such path)."""
     parts = parts_of(path)
-    fitting = [route for route in ROUTES if route.fits(parts)]
-    allowed = frozenset(name for route in fitting for name in route.methods)
+    fitting = [route for route in _BY_LENGTH.get(len(parts), ()) if route.fits(parts)]
     wanted = "GET" if method == "HEAD" else method
-    return next((route for route in fitting if wanted in route.methods), None), allowed
+    found = next((route for route in fitting if wanted in route.methods), None)
+    return found, frozenset(name for route in fitting for name in route.methods)

@@ -16,31 +16,50 @@ from servicekit.problems import NotFound, Unavailable
 from servicekit.signing import Signer
 
 TIMEOUT_SECONDS = 20.0
+_TIMEOUT = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
 CLINIC_CACHE_SECONDS = 30.0
 CLINIC_CACHE_SIZE = 10_000
 
 # RFC 9110 §7.6.1, and what belongs to this connection or to us alone.
 NOT_PASSED_ON = frozenset(
     (
-        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
-        "upgrade", "host", "content-length", "traceparent", "x-request-hash", "x-origin-hash", "x-forwarded-for",
+        b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer",
+        b"transfer-encoding", b"upgrade", b"host", b"content-length", b"traceparent", b"x-request-hash",
+        b"x-origin-hash", b"x-forwarded-for",
     )
 )  # fmt: skip
-NOT_PASSED_BACK = frozenset(("connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"))
+NOT_PASSED_BACK = frozenset((b"connection", b"keep-alive", b"transfer-encoding", b"content-length", b"date", b"server"))
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a service answered."""
+    """What a service answered; its headers (names in lower case) are those that go on to the client."""
 
     status: int
-    headers: list[tuple[str, str]]
+    headers: list[tuple[bytes, bytes]]
     body: bytes
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first header of this name."""
+        return next((value for found, value in self.headers if found == name), None)
 
     @property
     def is_problem(self) -> bool:
         """Whether it is a refusal with problem+json."""
-        return any(name == "content-type" and "problem+json" in value for name, value in self.headers)
+        return b"problem+json" in (self.header(b"content-type") or b"")
+
+    @property
+    def replayed(self) -> bool:
+        """Whether it was stored for an `Idempotency-Key`."""
+        return self.header(b"idempotent-replayed") is not None
+
+    def document(self) -> Any:
+        """Its JSON."""
+        return jsonlib.loads(self.body)
+
+    def with_document(self, document: Any) -> "Answer":
+        """The same with another document in it."""
+        return Answer(self.status, self.headers, jsonlib.dumps(document, separators=(",", ":")).encode())
 
 
 class Upstreams:
@@ -56,7 +75,7 @@ class Upstreams:
         if service not in self._sessions:
             self._sessions[service] = aiohttp.ClientSession(
                 base_url=self._urls[service],
-                timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
+                timeout=_TIMEOUT,
                 connector=aiohttp.TCPConnector(limit=200, keepalive_timeout=30),
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -76,14 +95,18 @@ class Upstreams:
         timeout: float | None = None,
     ) -> Answer:
         """One call, with the trace; `Unavailable` when the service does not answer."""
-        sent = dict(headers or {}) | ({"traceparent": trace} if (trace := traceparent.get()) else {})
+        sent = dict(headers or {})
+        if trace := traceparent.get():
+            sent["traceparent"] = trace
         target = f"{path}?{query}" if query else path
-        limit = aiohttp.ClientTimeout(total=timeout or TIMEOUT_SECONDS)
+        limit = _TIMEOUT if timeout is None else aiohttp.ClientTimeout(total=timeout)
         try:
             async with self._session(service).request(
                 method, _verbatim(target), headers=sent, data=body, json=json, timeout=limit, allow_redirects=False
             ) as response:
-                names = [(name.lower(), value) for name, value in response.headers.items()]
+                names = [
+                    (low, value) for name, value in response.raw_headers if (low := name.lower()) not in NOT_PASSED_BACK
+                ]
                 return Answer(response.status, names, await response.read())
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable(f"The {service} service does not answer. Nothing was changed; try again.") from error
