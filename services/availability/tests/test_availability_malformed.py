@@ -11,7 +11,7 @@ BODIES = [
     ("POST", "/resources", '{"type": "room", "name": "\\ud800"}', 422),
     ("POST", "/resources", '{"type": "room", "name": "x", "\\ud800": 1}', 422),
     ("POST", "/resources", '{"type": "room", "name": "x", "metadata": {"\\u0000": "1"}}', 422),
-    ("POST", "/resources", '{"type": "room", "name": "x", "location_id": null}', 422),
+    ("POST", "/resources", '{"type": "room", "name": "x", "location_id": "here"}', 422),
     ("PATCH", "/resources/anna", "null", 422),
     ("PATCH", "/resources/anna", "[]", 422),
     ("PATCH", "/resources/anna", '{"type": "room"}', 422),
@@ -26,7 +26,7 @@ BODIES = [
     ("PUT", "/resources/anna/schedule", '{"weekly": {}, "valid_from": "0001-01-01", "valid_until": "9999-12-31"}', 200),
     ("POST", "/resources/anna/time-off", '{"start": "2027-01-01T00:00:00", "end": "2027-01-02T00:00:00"}', 422),
     ("POST", "/resources/anna/time-off", '{"start": "0001-01-01T00:00:00+14:00", "end": "2027-01-02T00:00:00Z"}', 422),
-    ("POST", "/resources/anna/time-off", '{"start": "0001-01-01T00:00:00Z", "end": "9999-12-31T23:59:59Z"}', 201),
+    ("POST", "/resources/anna/time-off", '{"start": "0001-01-01T00:00:00Z", "end": "9999-12-31T23:59:59Z"}', 422),
     ("DELETE", "/resources/anna/time-off/x", "", 422),
 ]
 

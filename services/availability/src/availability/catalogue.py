@@ -1,4 +1,4 @@
-"""What resources and offerings have in common: pages, ETags, validation, and finding them."""
+"""What locations, resources and offerings have in common: pages, ETags, validation, and finding them."""
 
 import base64
 import binascii
@@ -26,7 +26,7 @@ async def get(tx: Transaction, kind: Kind, name: str, *, staff: bool = True, loc
     """By id or slug. `NotFound` for what is not there, and for strangers also for what is not active."""
     wanted = named(name)
     row = await repository.find(tx, kind, wanted, lock=lock) if wanted else None
-    if row is None or not (row["active"] or staff):
+    if row is None or not (staff or row.get("active", True)):
         raise not_found(kind, name)
     return row
 

@@ -1,9 +1,12 @@
 """What strangers are told of a resource's calendar, in the transaction that changed it."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from availability import repository
+from availability.repository import Row
+from availability.states import resource_state
 from events import Transaction
 from events.contracts.availability import AvailabilityChanged, Change, ResourceType
 
@@ -29,3 +32,11 @@ def rescheduled(start: datetime | None = None, end: datetime | None = None) -> C
     """The working hours in this stretch are other ones; everything to come unless given."""
     now = datetime.now(UTC)
     return Change(type="schedule_changed", start=start or now, end=end or now + SEARCHABLE)
+
+
+async def next_schedule(tx: Transaction, row: Row, values: dict[str, Any]) -> Row:
+    """Raises the version of the locked resource's working hours: offers made under the former ones end."""
+    values = values | {"schedule_version": row["schedule_version"] + 1}
+    changed = await repository.change(tx, "resource", row["id"], values)
+    await tx.emit(resource_state(changed))
+    return changed

@@ -1,8 +1,8 @@
-"""Rules of the catalogue: names, slugs, merge patches. Pure."""
+"""Rules of the catalogue: names, slugs, merge patches, requirements. Pure."""
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -49,3 +49,45 @@ def merge_patch(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str
         else:
             result[key] = value
     return result
+
+
+def unmet(requirements: Sequence[Mapping[str, Any]], resources: Iterable[Mapping[Any, Any]]) -> list[str]:
+    """Sentences on why the requirements (as documents) can never all be met by the active `resources`; none if they
+    can. Optional ones are left out: a visit is offered without them."""
+    found: list[str] = []
+    able: list[list[UUID]] = []
+    there = list(resources)
+    for number, one in enumerate(requirements):
+        if one["optional"]:
+            continue
+        kind, any_of = one["type"], one["any_of"]
+        active = [row for row in there if row["type"] == kind and (any_of == "all" or str(row["id"]) in any_of)]
+        # Only a practitioner has to have working hours; a room without any is always there.
+        present = [row["id"] for row in active if kind != "practitioner" or row["schedule"] is not None]
+        if not active:
+            those = "" if any_of == "all" else " among those named"
+            found.append(f"requirements.{number}: there is no active {kind}{those}, so no time is offered.")
+        elif not present:
+            found.append(f"requirements.{number}: no practitioner has working hours yet, so no time is offered.")
+        able.append(present)
+    if not found and not _all_served(able):
+        found.append(
+            "requirements: a resource serves one of them at a time, and there are too few, so no time is offered."
+        )
+    return found
+
+
+def _all_served(able: Sequence[Sequence[UUID]]) -> bool:
+    """Whether each entry can have a resource of its own: a matching by augmenting paths."""
+    holder: dict[UUID, int] = {}
+
+    def serve(number: int, tried: set[UUID]) -> bool:
+        for identity in able[number]:
+            if identity not in tried:
+                tried.add(identity)
+                if identity not in holder or serve(holder[identity], tried):
+                    holder[identity] = number
+                    return True
+        return False
+
+    return all(serve(number, set()) for number in range(len(able)))

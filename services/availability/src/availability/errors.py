@@ -12,3 +12,9 @@ class OfferInvalid(Problem):
 def not_found(what: str, name: object) -> NotFound:
     """There is no such thing in this clinic, or it is not public."""
     return NotFound(f"There is no {what} {str(name)[:80]!r} in this clinic.")
+
+
+class InUse(Problem):
+    """Something else names it."""
+
+    status, code, title = 409, "in-use", "Still in use"

@@ -1,56 +1,52 @@
 """Use cases of offerings: what can be booked."""
 
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from availability import catalogue, repository
-from availability.domain import merge_patch, slug_for
+from availability.domain import merge_patch, slug_for, unmet
 from availability.repository import Row
 from availability.schemas import OfferingBody
-from events import Deleted, Money, Transaction, new_id
-from events.contracts.availability import CancellationPolicy, OfferingState
+from availability.states import offering_state
+from events import Deleted, Transaction, new_id
+from events.contracts.availability import OfferingState
 from events.contracts.identity import TenantChanged
 from servicekit.problems import ValidationFailed
 
 
-def state(row: Row) -> OfferingState:
-    """The row as others keep it."""
-    return OfferingState(
-        tenant_id=row["tenant_id"],
-        version=row["version"],
-        offering_id=row["id"],
-        slug=row["slug"],
-        name=row["name"],
-        active=row["active"],
-        duration_minutes=row["duration_minutes"],
-        capacity=row["capacity"],
-        price=Money(**row["price"]),
-        mode=row["payment"]["mode"],
-        deposit_amount=row["payment"].get("deposit_amount"),
-        hold_seconds=row["hold_minutes"] * 60,
-        min_notice_minutes=row["min_notice_minutes"],
-        cancellation=CancellationPolicy(**row["cancellation"]),
-        reminders_minutes=row["reminders_minutes"],
-    )
+class Saved(NamedTuple):
+    """An offering, and sentences on why nobody could book it as it is."""
+
+    row: Row
+    warnings: list[str]
 
 
-async def create(tx: Transaction, body: OfferingBody, clinic: TenantChanged, identity: UUID | None = None) -> Row:
+async def create(tx: Transaction, body: OfferingBody, clinic: TenantChanged) -> Saved:
     """A new offering."""
+    return await _saved(tx, await _create(tx, body, clinic, new_id()))
+
+
+async def _create(tx: Transaction, body: OfferingBody, clinic: TenantChanged, identity: UUID) -> Row:
     values = await _values(tx, body, clinic)
     await _require_resources(tx, values["requirements"])
-    row = await repository.create(tx, "offering", {"id": identity or new_id(), **values})
-    await tx.emit(state(row))
+    await _require_offerings(tx, values["rules"])
+    row = await repository.create(tx, "offering", {"id": identity, **values})
+    await tx.emit(offering_state(row))
     return row
 
 
 async def patch(
     tx: Transaction, name: str, changes: dict[str, Any], if_match: str | None, clinic: TenantChanged
-) -> Row:
+) -> Saved:
     """A merge patch. `NotFound`, `PreconditionFailed`, `ValidationFailed`."""
     row = await catalogue.get(tx, "offering", name, lock=True)
     catalogue.require_match(row, if_match)
     body = catalogue.validated(OfferingBody, merge_patch(catalogue.stored(OfferingBody, row), changes))
-    return await _update(tx, row, body, clinic)
+    return await _saved(tx, await _update(tx, row, body, clinic))
+
+
+async def _saved(tx: Transaction, row: Row) -> Saved:
+    return Saved(row, unmet(row["requirements"], await repository.active(tx, "resource")))
 
 
 async def _update(tx: Transaction, row: Row, body: OfferingBody, clinic: TenantChanged) -> Row:
@@ -59,8 +55,10 @@ async def _update(tx: Transaction, row: Row, body: OfferingBody, clinic: TenantC
         return row
     if values["requirements"] != row["requirements"]:
         await _require_resources(tx, values["requirements"])
+    if values["rules"] != row["rules"]:
+        await _require_offerings(tx, values["rules"])
     changed = await repository.change(tx, "offering", row["id"], values)
-    await tx.emit(state(changed))
+    await tx.emit(offering_state(changed))
     return changed
 
 
@@ -71,7 +69,7 @@ async def delete(tx: Transaction, name: str, if_match: str | None) -> None:
         return
     catalogue.require_match(row, if_match)
     gone = await repository.change(tx, "offering", row["id"], {"active": False, "deleted_at": repository.now()})
-    kept = state(gone)
+    kept = offering_state(gone)
     if await repository.is_referenced(tx, "offering", row["id"]):
         await tx.emit(kept)
     else:
@@ -82,7 +80,7 @@ async def seed(tx: Transaction, identity: UUID, body: OfferingBody, clinic: Tena
     """Makes or changes the offering with this id; the same body again changes nothing."""
     row = await repository.find(tx, "offering", identity, lock=True, deleted=True)
     if row is None:
-        return await create(tx, body, clinic, identity)
+        return await _create(tx, body, clinic, identity)
     if row["deleted_at"] is not None:
         row = await repository.change(tx, "offering", identity, {"deleted_at": None})
     return await _update(tx, row, body, clinic)
@@ -110,17 +108,36 @@ async def _values(
 
 
 async def _require_resources(tx: Transaction, requirements: list[dict[str, Any]]) -> None:
-    wanted = [
-        (f"requirements.{index}.any_of", requirement["type"], UUID(identity))
-        for index, requirement in enumerate(requirements)
-        if requirement["any_of"] != "all"
-        for identity in requirement["any_of"]
-    ]
+    """`ValidationFailed` names every id that is no resource of the requirement's type or not among its `any_of`."""
+    wanted: list[tuple[str, str, UUID]] = []
+    wrong: list[dict[str, str]] = []
+    for index, requirement in enumerate(requirements):
+        where, kind, any_of = f"requirements.{index}", requirement["type"], requirement["any_of"]
+        if any_of != "all":
+            wanted += [(f"{where}.any_of", kind, UUID(identity)) for identity in any_of]
+        for identity in requirement["preferences"]:
+            if any_of == "all":
+                wanted.append((f"{where}.preferences.{identity}", kind, UUID(identity)))
+            elif identity not in any_of:
+                wrong.append({"field": f"{where}.preferences.{identity}", "message": "is not among its any_of"})
     types = await repository.types_of(tx, [identity for _, _, identity in wanted])
-    wrong = [
+    wrong += [
         {"field": field, "message": f"{identity} is no {kind} of this clinic"}
         for field, kind, identity in wanted
         if types.get(identity) != kind
+    ]
+    if wrong:
+        raise ValidationFailed(wrong)
+
+
+async def _require_offerings(tx: Transaction, rules: list[dict[str, Any]]) -> None:
+    """`ValidationFailed` names every `after_offering` that is no offering of the clinic."""
+    named = {number: UUID(rule["after_offering"]) for number, rule in enumerate(rules) if rule["kind"] == "gap"}
+    there = await repository.existing_offerings(tx, named.values())
+    wrong = [
+        {"field": f"rules.{number}.after_offering", "message": f"{identity} is no offering of this clinic"}
+        for number, identity in named.items()
+        if identity not in there
     ]
     if wrong:
         raise ValidationFailed(wrong)

@@ -3,15 +3,17 @@
 from typing import Any
 from uuid import UUID
 
-from availability import catalogue, repository
-from availability.changes import announce, rescheduled
+from availability import catalogue, repository, times_off
+from availability.changes import announce, next_schedule, rescheduled
 from availability.domain import merge_patch, slug_for
 from availability.errors import not_found
 from availability.repository import Row
 from availability.schemas import ResourceBody, Schedule, SeededResource
+from availability.states import resource_state
 from events import Deleted, Transaction, new_id
 from events.contracts.availability import ResourceState
 from events.contracts.identity import TenantChanged
+from scheduling import public_holidays
 from scheduling.reading import InvalidSchedule
 from scheduling.templates import Template
 from servicekit.problems import ValidationFailed
@@ -20,28 +22,11 @@ from servicekit.problems import ValidationFailed
 _SHOWN = ("buffer_before_minutes", "buffer_after_minutes", "active")
 
 
-def state(row: Row) -> ResourceState:
-    """The row as others keep it."""
-    return ResourceState(
-        tenant_id=row["tenant_id"],
-        version=row["version"],
-        resource_id=row["id"],
-        type=row["type"],
-        slug=row["slug"],
-        name=row["name"],
-        active=row["active"],
-        time_zone=row["time_zone"],
-        approval_required=row["approval_required"],
-        user_id=row["user_id"],
-        schedule_version=row["schedule_version"],
-    )
-
-
 async def create(tx: Transaction, body: ResourceBody, clinic: TenantChanged, identity: UUID | None = None) -> Row:
     """A new resource, without a schedule."""
     values = await _values(tx, body, clinic)
     row = await repository.create(tx, "resource", {"id": identity or new_id(), **values})
-    await tx.emit(state(row))
+    await tx.emit(resource_state(row))
     return row
 
 
@@ -62,7 +47,7 @@ async def _update(tx: Transaction, row: Row, body: ResourceBody, clinic: TenantC
     if all(row[name] == value for name, value in values.items()):
         return row
     changed = await repository.change(tx, "resource", row["id"], values)
-    await tx.emit(state(changed))
+    await tx.emit(resource_state(changed))
     if any(row[name] != changed[name] for name in _SHOWN):
         await announce(tx, row["id"], row["type"], rescheduled())
     return changed
@@ -71,11 +56,24 @@ async def _update(tx: Transaction, row: Row, body: ResourceBody, clinic: TenantC
 async def _values(
     tx: Transaction, body: ResourceBody, clinic: TenantChanged, slug: str | None = None
 ) -> dict[str, Any]:
+    if body.bio is not None and body.type != "practitioner":
+        raise ValidationFailed.of("bio", "belongs to practitioners only")
     values = body.model_dump(mode="json", exclude={"schedule"})
-    values["user_id"] = body.user_id
-    values["time_zone"] = body.time_zone or clinic.time_zone
+    values |= {"user_id": body.user_id, "location_id": body.location_id}
+    place = await _place(tx, body.location_id)
+    values["time_zone"] = body.time_zone or (place["time_zone"] if place else clinic.time_zone)
     values["slug"] = body.slug or slug or slug_for(body.name, body.type, await repository.slugs(tx, "resource"))
     return values
+
+
+async def _place(tx: Transaction, location_id: UUID | None) -> Row | None:
+    """The location, which cannot be deleted until the commit."""
+    if location_id is None:
+        return None
+    found = await repository.keep_location(tx, location_id)
+    if found is None:
+        raise ValidationFailed.of("location_id", f"{location_id} is no location of this clinic")
+    return found
 
 
 async def delete(tx: Transaction, name: str, if_match: str | None) -> None:
@@ -85,7 +83,8 @@ async def delete(tx: Transaction, name: str, if_match: str | None) -> None:
         return
     catalogue.require_match(row, if_match)
     gone = await repository.change(tx, "resource", row["id"], {"active": False, "deleted_at": repository.now()})
-    kept = state(gone)
+    await times_off.forget(tx, row["id"])
+    kept = resource_state(gone)
     if await repository.is_referenced(tx, "resource", row["id"]):
         await tx.emit(kept)
     else:
@@ -125,19 +124,14 @@ async def schedule_of(tx: Transaction, name: str, *, staff: bool) -> Row:
 async def _reschedule(tx: Transaction, row: Row, body: Schedule) -> Row:
     document = body.model_dump(mode="json", exclude_none=True)
     try:
-        schedule = Template.parse({"time_zone": row["time_zone"]} | document).to_json()
+        template = Template.parse({"time_zone": row["time_zone"]} | document)
+        if template.holidays:
+            public_holidays.check(template.holidays)
     except InvalidSchedule as error:
         raise ValidationFailed.of(error.field or "body", error.message) from error
+    schedule = template.to_json()
     if schedule == row["schedule"]:
         return row
     changed = await next_schedule(tx, row, {"schedule": schedule})
     await announce(tx, row["id"], row["type"], rescheduled())
-    return changed
-
-
-async def next_schedule(tx: Transaction, row: Row, values: dict[str, Any]) -> Row:
-    """Raises the version of the locked resource's working hours: offers made under the former ones end."""
-    values = values | {"schedule_version": row["schedule_version"] + 1}
-    changed = await repository.change(tx, "resource", row["id"], values)
-    await tx.emit(state(changed))
     return changed

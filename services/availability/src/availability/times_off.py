@@ -1,14 +1,18 @@
 """Use cases of time off: when a resource is away."""
 
-from datetime import datetime
+from collections.abc import Sequence
 from uuid import UUID
 
-from availability import catalogue, repository, resources
-from availability.changes import announce, rescheduled
+from availability import catalogue, repository
+from availability.changes import announce, next_schedule, rescheduled
 from availability.errors import not_found
 from availability.repository import Row
 from availability.schemas import TimeOffBody
-from events import Transaction, new_id
+from availability.states import time_off_state
+from events import Deleted, Transaction, new_id
+from events.contracts.availability import TimeOffState
+from scheduling.recurrences import InvalidRule
+from scheduling.times_off import stretches
 from servicekit.auth import MANAGERS, STAFF, Principal
 from servicekit.problems import ValidationFailed
 
@@ -24,10 +28,13 @@ async def _own_calendar(tx: Transaction, name: str, asking: Principal) -> Row:
 
 
 async def add(tx: Transaction, name: str, body: TimeOffBody, asking: Principal) -> Row:
-    """The resource is away from `start` to `end`."""
-    if body.end <= body.start:
-        raise ValidationFailed.of("end", "has to be after start")
+    """The resource is away from `start` to `end`, and again whenever the rule says."""
     row = await _own_calendar(tx, name, asking)
+    time_zone: str = row["time_zone"]
+    try:
+        last = max(end for _, end in stretches(body.start, body.end, body.rrule, time_zone))
+    except InvalidRule as error:
+        raise ValidationFailed.of("rrule", str(error)) from error
     made = await repository.add_time_off(
         tx,
         {
@@ -36,11 +43,13 @@ async def add(tx: Transaction, name: str, body: TimeOffBody, asking: Principal) 
             "start_at": body.start,
             "end_at": body.end,
             "reason": body.reason,
-            "time_zone": row["time_zone"],
-            "last_end_at": body.end,
+            "rrule": body.rrule,
+            "time_zone": time_zone,
+            "last_end_at": last,
         },
     )
-    await _time_off_changed(tx, row, body.start, body.end)
+    await tx.emit(time_off_state(made))
+    await _changed(tx, row, made)
     return made
 
 
@@ -65,10 +74,21 @@ async def delete(tx: Transaction, name: str, identity: UUID, asking: Principal) 
     if found is None:
         raise not_found("time off", identity)
     if found["deleted_at"] is None:
-        await repository.delete_time_off(tx, identity)
-        await _time_off_changed(tx, row, found["start_at"], found["end_at"])
+        await _emit_deleted(tx, await repository.delete_times_off(tx, row["id"], identity))
+        await _changed(tx, row, found)
 
 
-async def _time_off_changed(tx: Transaction, row: Row, start: datetime, end: datetime) -> None:
-    await resources.next_schedule(tx, row, {})
-    await announce(tx, row["id"], row["type"], rescheduled(start, end))
+async def forget(tx: Transaction, resource_id: UUID) -> None:
+    """Deletes all time off of a resource that is no more."""
+    await _emit_deleted(tx, await repository.delete_times_off(tx, resource_id))
+
+
+async def _emit_deleted(tx: Transaction, rows: Sequence[Row]) -> None:
+    for row in rows:
+        kept = time_off_state(row)
+        await tx.emit(Deleted(TimeOffState.TYPE, kept.key(), tx.tenant_id, kept.version))
+
+
+async def _changed(tx: Transaction, row: Row, time_off: Row) -> None:
+    await next_schedule(tx, row, {})
+    await announce(tx, row["id"], row["type"], rescheduled(time_off["start_at"], time_off["last_end_at"]))

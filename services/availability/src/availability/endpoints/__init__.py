@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from availability.endpoints import offerings, resources, searching, times_off
+from availability.endpoints import locations, offerings, resources, searching, times_off
 
 router = APIRouter()
 internal = APIRouter()
-for noun in (resources, times_off, offerings, searching):
+for noun in (locations, resources, times_off, offerings, searching):
     router.include_router(noun.router)
 for noun in (searching, resources, offerings):
     internal.include_router(noun.internal)

@@ -15,6 +15,10 @@ router = APIRouter(route_class=IdempotentRoute)
 internal = APIRouter(include_in_schema=False)
 
 
+def _saved(saved: offerings.Saved, response: Response) -> dict[str, Any]:
+    return tagged(saved.row, schemas.OfferingOut, response, staff=True) | {"warnings": saved.warnings}
+
+
 @router.get(f"{CLINIC}/offerings", response_model=schemas.Offerings, response_model_exclude_unset=True)
 async def list_offerings(
     clinic: UUID,
@@ -36,12 +40,12 @@ async def list_offerings(
     return {"data": data, "next_cursor": following}
 
 
-@router.post(f"{CLINIC}/offerings", status_code=201, response_model=schemas.OfferingOut)
+@router.post(f"{CLINIC}/offerings", status_code=201, response_model=schemas.SavedOffering)
 async def create_offering(
     _: Managing, body: schemas.OfferingBody, card: Clinic, tx: TenantTx, response: Response
 ) -> Any:
     """A new offering."""
-    return tagged(await offerings.create(tx, body, card), schemas.OfferingOut, response, staff=True)
+    return _saved(await offerings.create(tx, body, card), response)
 
 
 @router.get(f"{CLINIC}/offerings/{{id}}", response_model=schemas.OfferingOut, response_model_exclude_unset=True)
@@ -51,12 +55,12 @@ async def get_offering(clinic: UUID, id: str, asking: Asking, tx: TenantTx, resp
     return tagged(await catalogue.get(tx, "offering", id, staff=staff), schemas.OfferingOut, response, staff=staff)
 
 
-@router.patch(f"{CLINIC}/offerings/{{id}}", response_model=schemas.OfferingOut)
+@router.patch(f"{CLINIC}/offerings/{{id}}", response_model=schemas.SavedOffering)
 async def change_offering(
     _: Managing, id: str, body: Patch, card: Clinic, tx: TenantTx, response: Response, if_match: IfMatch = None
 ) -> Any:
     """Changes what the patch names; offers that are out keep their price."""
-    return tagged(await offerings.patch(tx, id, body, if_match, card), schemas.OfferingOut, response, staff=True)
+    return _saved(await offerings.patch(tx, id, body, if_match, card), response)
 
 
 @router.delete(f"{CLINIC}/offerings/{{id}}", status_code=204)

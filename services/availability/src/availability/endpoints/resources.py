@@ -1,9 +1,9 @@
 """HTTP in: resources and their working hours."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
 from availability import catalogue, resources, schemas
 from availability.edge import CLINIC, TENANT, Clinic, Cursor, IfMatch, Limit, Managing, Patch, SortBy, UpdatedSince
@@ -22,6 +22,7 @@ async def list_resources(
     asking: Asking,
     tx: TenantTx,
     type: ResourceType | None = None,
+    location: Annotated[str | None, Query(description="its id or slug")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     updated_since: UpdatedSince = None,
@@ -29,7 +30,8 @@ async def list_resources(
 ) -> Any:
     """Practitioners, rooms, equipment and virtual places; staff also see what is not active."""
     staff = asking.is_staff(clinic)
-    filters = {"type": type, "active": None if staff else True}
+    place = await catalogue.get(tx, "location", location) if location is not None else None
+    filters = {"type": type, "location_id": place and place["id"], "active": None if staff else True}
     rows, following = await catalogue.page(
         tx, "resource", filters=filters, limit=limit, cursor=cursor, updated_since=updated_since, sort=sort
     )

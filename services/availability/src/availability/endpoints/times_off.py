@@ -21,13 +21,14 @@ def _time_off(row: Row) -> dict[str, Any]:
         "start": row["start_at"],
         "end": row["end_at"],
         "reason": row["reason"],
+        "rrule": row["rrule"],
         "created_at": row["created_at"],
     }
 
 
 @router.post(f"{CLINIC}/resources/{{id}}/time-off", status_code=201, response_model=schemas.TimeOffOut)
 async def add_time_off(id: str, body: schemas.TimeOffBody, asking: Asking, tx: TenantTx) -> Any:
-    """The resource is away for that time."""
+    """The resource is away for that time, and with `rrule` again at the same local time."""
     return _time_off(await times_off.add(tx, id, body, asking))
 
 

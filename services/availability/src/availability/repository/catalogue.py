@@ -1,4 +1,4 @@
-"""The catalogue: resources, offerings and time off."""
+"""The catalogue: locations, resources and offerings."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -9,13 +9,13 @@ from sqlalchemy import RowMapping, Select, Table, func, select, text, tuple_, up
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
-from availability.tables import offering, resource, time_off
+from availability.tables import location, offering, resource
 from events import Transaction
 from events.contracts.availability import ResourceType
 from servicekit.problems import ValidationFailed
 
-Kind = Literal["resource", "offering"]
-TABLES: dict[Kind, Table] = {"resource": resource, "offering": offering}
+Kind = Literal["location", "resource", "offering"]
+TABLES: dict[Kind, Table] = {"location": location, "resource": resource, "offering": offering}
 Row = RowMapping
 
 
@@ -130,7 +130,33 @@ async def types_of(tx: Transaction, resource_ids: Iterable[UUID]) -> dict[UUID, 
     return {row.id: row.type for row in await tx.connection.execute(query)}
 
 
-async def is_referenced(tx: Transaction, kind: Kind, identity: UUID) -> bool:
+async def keep_location(tx: Transaction, identity: UUID) -> Row | None:
+    """A location that exists, kept from being deleted until the commit."""
+    query: Select[Any] = select(location).where(
+        location.c.tenant_id == tx.tenant_id, location.c.id == identity, location.c.deleted_at.is_(None)
+    )
+    query = query.with_for_update(read=True, key_share=True)
+    row: Row | None = (await tx.connection.execute(query)).mappings().one_or_none()
+    return row
+
+
+async def resources_at(tx: Transaction, location_id: UUID) -> list[str]:
+    """Slugs of the resources that are at a location."""
+    query = select(resource.c.slug).where(
+        resource.c.tenant_id == tx.tenant_id, resource.c.location_id == location_id, resource.c.deleted_at.is_(None)
+    )
+    return list((await tx.connection.execute(query.order_by(resource.c.slug))).scalars())
+
+
+async def existing_offerings(tx: Transaction, identities: Iterable[UUID]) -> set[UUID]:
+    """Those of the ids that are offerings of the clinic."""
+    query = select(offering.c.id).where(
+        offering.c.tenant_id == tx.tenant_id, offering.c.id.in_(list(identities)), offering.c.deleted_at.is_(None)
+    )
+    return set((await tx.connection.execute(query)).scalars())
+
+
+async def is_referenced(tx: Transaction, kind: Literal["resource", "offering"], identity: UUID) -> bool:
     """Whether a booking of the last weeks or to come names it."""
     column = "resource_id" if kind == "resource" else "offering_id"
     query = text(f"SELECT EXISTS (SELECT FROM occupancy WHERE tenant_id = :tenant AND {column} = :id)")
@@ -140,37 +166,3 @@ async def is_referenced(tx: Transaction, kind: Kind, identity: UUID) -> bool:
 def now() -> Any:
     """The transaction's time, as a value for `change`."""
     return func.now()
-
-
-# -- time off ------------------------------------------------------------------------------------------------------
-
-
-async def add_time_off(tx: Transaction, values: dict[str, Any]) -> Row:
-    """A new stretch of time off."""
-    statement = insert(time_off).values(tenant_id=tx.tenant_id, **values).returning(time_off)
-    row: Row = (await tx.connection.execute(statement)).mappings().one()
-    return row
-
-
-async def times_off(tx: Transaction, resource_id: UUID, after: UUID | None, limit: int) -> Sequence[Row]:
-    """A resource's time off in the order it was entered."""
-    query = select(time_off).where(
-        time_off.c.tenant_id == tx.tenant_id, time_off.c.resource_id == resource_id, time_off.c.deleted_at.is_(None)
-    )
-    if after:
-        query = query.where(time_off.c.id > after)
-    return (await tx.connection.execute(query.order_by(time_off.c.id).limit(limit))).mappings().all()
-
-
-async def find_time_off(tx: Transaction, resource_id: UUID, identity: UUID) -> Row | None:
-    """One, also when it was deleted."""
-    query = select(time_off).where(
-        time_off.c.tenant_id == tx.tenant_id, time_off.c.resource_id == resource_id, time_off.c.id == identity
-    )
-    return (await tx.connection.execute(query.with_for_update())).mappings().one_or_none()
-
-
-async def delete_time_off(tx: Transaction, identity: UUID) -> None:
-    """Keeps the row, so that deleting it again answers the same."""
-    statement = update(time_off).where(time_off.c.tenant_id == tx.tenant_id, time_off.c.id == identity)
-    await tx.connection.execute(statement.values(deleted_at=func.now()))

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from availability.schemas.common import Buffer, Length, Metadata, Name, Price, Printable, Slug, Strict, distinct
 from events.base import Instant
-from events.contracts.availability import ResourceType
+from events.contracts.availability import ResourceType, Rule
 from events.contracts.booking import PaymentMode
 from scheduling.reading import InvalidSchedule
 from scheduling.templates import Starts
@@ -36,17 +36,31 @@ class Cancellation(Strict):
     late_move_fee_percent: int = Field(0, ge=0, le=100)
 
 
+Weight = Annotated[int, Field(ge=-1000, le=1000)]
+
+
 class Requirement(Strict):
-    """One resource that a visit needs: any of those named, or any of its type."""
+    """One resource that a visit needs: any of those named, or any of its type. An optional one is taken where one is
+    free."""
 
     type: ResourceType
     any_of: Annotated[list[UUID], Field(min_length=1, max_length=200), AfterValidator(distinct)] | Literal["all"] = (
         "all"
     )
+    optional: bool = False
+    preferences: dict[UUID, Weight] = Field(
+        default_factory=dict, max_length=200, description="weights by resource id; the highest is taken first, 0 else"
+    )
 
 
 def _any_practitioner() -> list[Requirement]:
     return [Requirement(type="practitioner")]
+
+
+def _some_needed(value: list[Requirement]) -> list[Requirement]:
+    if value and all(requirement.optional for requirement in value):
+        raise ValueError("at least one must not be optional")
+    return value
 
 
 class OfferingBody(Strict):
@@ -74,7 +88,11 @@ class OfferingBody(Strict):
     reminders_minutes: Annotated[list[Annotated[int, Field(ge=1, le=1_051_200)]], AfterValidator(distinct)] = Field(
         default_factory=lambda: [1440, 60], max_length=10
     )
-    requirements: list[Requirement] = Field(default_factory=_any_practitioner, min_length=1, max_length=10)
+    requirements: Annotated[list[Requirement], AfterValidator(_some_needed)] = Field(
+        default_factory=_any_practitioner, min_length=1, max_length=10
+    )
+    rules: list[Rule] = Field(default_factory=list, max_length=20)
+    members_only: bool = False
     external_ref: Annotated[str, Field(min_length=1, max_length=255), Printable] | None = None
     metadata: Metadata = Field(default_factory=dict)
     active: bool = True
@@ -101,11 +119,19 @@ class OfferingOut(BaseModel):
     cancellation: Cancellation
     reminders_minutes: list[int]
     requirements: list[Requirement]
+    rules: list[Rule]
+    members_only: bool
     active: bool
     external_ref: str | None = None
     metadata: dict[str, str] | None = None
     created_at: Instant
     updated_at: Instant
+
+
+class SavedOffering(OfferingOut):
+    """What POST and PATCH answer: the offering, and why nobody could book it as it is."""
+
+    warnings: list[str] = Field(default_factory=list)
 
 
 class Offerings(BaseModel):

@@ -1,11 +1,12 @@
 """HTTP shapes of resources and their working hours."""
 
 from datetime import date
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from availability.schemas.common import Buffer, Metadata, Name, Slug, Strict, Zone
+from availability.schemas.common import Buffer, Metadata, Name, Printable, Slug, Strict, Zone
 from events.base import Instant
 from events.contracts.availability import ResourceType
 
@@ -17,6 +18,13 @@ class Override(Strict):
     ranges: list[list[str]]
 
 
+class Holidays(Strict):
+    """Whose public holidays close the day, unless an override says otherwise."""
+
+    country: str = Field(examples=["PL"], description="ISO 3166-1 alpha-2")
+    region: str | None = Field(None, examples=["BY"], description="the part after the hyphen in ISO 3166-2")
+
+
 class Schedule(Strict):
     """A resource's working hours, local in `time_zone`."""
 
@@ -25,6 +33,7 @@ class Schedule(Strict):
     overrides: list[Override] = Field(default_factory=list, max_length=1000)
     valid_from: date | None = None
     valid_until: date | None = None
+    holidays: Holidays | None = None
 
 
 class ResourceBody(Strict):
@@ -33,7 +42,9 @@ class ResourceBody(Strict):
     slug: Slug | None = Field(None, description="made of the name unless given")
     type: ResourceType
     name: Name
-    time_zone: Zone | None = Field(None, description="the clinic's unless given")
+    location_id: UUID | None = None
+    time_zone: Zone | None = Field(None, description="the location's, else the clinic's, unless given")
+    bio: Annotated[str, Field(max_length=2000), Printable] | None = Field(None, description="of a practitioner")
     buffer_before_minutes: Buffer = 0
     buffer_after_minutes: Buffer = 0
     approval_required: bool = False
@@ -55,7 +66,9 @@ class ResourceOut(BaseModel):
     slug: str
     type: ResourceType
     name: str
+    location_id: UUID | None
     time_zone: str
+    bio: str | None
     buffer_before_minutes: int
     buffer_after_minutes: int
     approval_required: bool
