@@ -124,9 +124,13 @@ class Slots:
 
     # -- providers ---------------------------------------------------------------------------------------------
 
-    async def providers(self, clinic: TenantChanged, offering: str | None) -> list[dict[str, Any]]:
-        """The clinic's practitioners (of one offering, if asked), what they offer, and their next free start."""
+    async def providers(
+        self, clinic: TenantChanged, offering: str | None, location: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The clinic's practitioners (of one offering or at one location, if asked), what they offer, and their next
+        free start."""
         async with self._database.transaction(clinic.tenant_id) as tx:
+            place = await catalogue.get(tx, "location", location) if location is not None else None
             resources = await repository.active(tx, "resource")
             offerings: Iterable[Row] = await repository.active(tx, "offering")
             if offering is not None:
@@ -150,12 +154,16 @@ class Slots:
                 "id": row["id"],
                 "slug": row["slug"],
                 "name": row["name"],
+                "bio": row["bio"],
+                "location_id": row["location_id"],
                 "time_zone": row["time_zone"],
                 "offerings": offered.get(row["id"], []),
                 "next_available": utc(firsts[row["id"]]) if row["id"] in firsts else None,
             }
             for row in resources
-            if row["type"] == "practitioner" and (offering is None or row["id"] in offered)
+            if row["type"] == "practitioner"
+            and (offering is None or row["id"] in offered)
+            and (place is None or row["location_id"] == place["id"])
         ]
 
     # -- alternatives ------------------------------------------------------------------------------------------

@@ -16,9 +16,12 @@ internal = APIRouter(include_in_schema=False)
 
 
 @router.get(f"{CLINIC}/providers", response_model=schemas.Providers)
-async def list_providers(card: Clinic, searching: Searching, offering: str | None = None) -> Any:
-    """The practitioners (of one offering, if given), with what they offer and their next free start."""
-    return {"data": await searching.providers(card, offering), "next_cursor": None}
+async def list_providers(
+    card: Clinic, searching: Searching, offering: str | None = None, location: str | None = None
+) -> Any:
+    """The practitioners (of one offering or at one location, if given), with what they offer and their next free
+    start."""
+    return {"data": await searching.providers(card, offering, location), "next_cursor": None}
 
 
 @router.get(

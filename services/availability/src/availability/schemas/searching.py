@@ -14,6 +14,8 @@ class ProviderOut(BaseModel):
     id: UUID
     slug: str
     name: str
+    bio: str | None
+    location_id: UUID | None
     time_zone: str
     offerings: list[UUID]
     next_available: Instant | None
