@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from events import Early, Transaction
+from events import Early, Money, Transaction
 from payment import repository
-from payment.domain import Desired, Status
+from payment.domain import Desired, Status, kept_at_most
 from payment.outcomes import NOW
 from payment.repository import Payment
 
@@ -34,15 +34,27 @@ async def end(tx: Transaction, booking_id: UUID, *, fee: int, reason: Reason) ->
         return
     await repository.end_account(tx, booking_id)
     for payment in await repository.of_booking(tx, booking_id):
-        standing = payment.desired is not Desired.RETURNED
-        await _want(
-            tx,
-            payment,
-            Desired.RETURNED,
-            keep=min(fee, payment.amount) if standing else 0,
-            reason=reason,
-            answered=True,
-        )
+        keep = kept_at_most(payment.keep, fee)
+        await _want(tx, payment, Desired.RETURNED, keep=keep, reason=reason, answered=True)
+
+
+async def follow_price(tx: Transaction, booking_id: UUID, price: Money) -> None:
+    """The visit costs another price now: of a payment of more, the difference goes back (or is never charged). What a
+    dearer visit lacks is booking's to ask for, as another payment."""
+    if await repository.lock_account(tx, booking_id) is None:
+        return
+    for payment in await repository.of_booking(tx, booking_id):
+        if payment.desired is not Desired.RETURNED and price.amount < payment.keep:
+            await _want(tx, payment, payment.desired, keep=kept_at_most(payment.keep, price.amount), reason="surplus")
+
+
+async def charge(tx: Transaction, booking_id: UUID) -> None:
+    """The visit took place: an authorization that booking knows of and nobody has charged yet is charged."""
+    if await repository.lock_account(tx, booking_id) is None:
+        return
+    for payment in await repository.of_booking(tx, booking_id):
+        if payment.status is Status.AUTHORIZED and payment.desired is Desired.OPEN and payment.answered:
+            await _want(tx, payment, Desired.CAPTURED)
 
 
 async def close(tx: Transaction, booking_id: UUID) -> None:

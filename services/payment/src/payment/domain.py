@@ -1,7 +1,7 @@
 """What has to be done with a payment to get it where it should be. Pure rules, no I/O."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -23,7 +23,7 @@ class Desired(StrEnum):
     OPEN = "open"
     CLOSED = "closed"
     CAPTURED = "captured"
-    RETURNED = "returned"  # all but `keep`
+    RETURNED = "returned"  # over: all but `keep` goes back
 
 
 class Do(StrEnum):
@@ -54,20 +54,33 @@ def next_step(
     keep: int,
     hold_is_over: bool,
 ) -> Step:
-    """The one call that brings the payment nearer to where it should be; nothing when it is there, or must wait."""
+    """The one call that brings the payment nearer to where it should be; nothing when it is there, or must wait.
+
+    `keep` is the most that is kept: of an authorization no more is charged, of a charge the rest goes back.
+    """
     match status, desired:
         case ((Status.STARTING | Status.OPEN), _):
             wanted = desired in (Desired.CLOSED, Desired.RETURNED) or hold_is_over
             return Step(Do.CLOSE) if wanted else Step(Do.NOTHING)
-        case Status.AUTHORIZED, Desired.CAPTURED:
-            return Step(Do.CAPTURE, amount)
-        case Status.AUTHORIZED, Desired.RETURNED:
+        case Status.AUTHORIZED, (Desired.CAPTURED | Desired.RETURNED):
             return Step(Do.CAPTURE, min(keep, amount)) if keep else Step(Do.VOID)
-        case Status.PAID, Desired.RETURNED:
+        case Status.PAID, _:
             too_much = captured - refunded - keep
             return Step(Do.REFUND, too_much) if too_much > 0 else Step(Do.NOTHING)
         case _:
             return Step(Do.NOTHING)
+
+
+def kept_at_most(keep: int, bound: int) -> int:
+    """The most that is kept once no more than `bound` (a price, a fee) may be. It never rises: what has been promised
+    to go back goes back, and a dearer price is another payment."""
+    return max(0, min(keep, bound))
+
+
+def refundable(*, captured: int, refunded: int, keep: int) -> int:
+    """What staff may still give back: what was charged, less what went back or is on its way. Fees count as any other
+    money that was kept."""
+    return max(0, min(captured - refunded, keep))
 
 
 # Stripe's least charge per currency; less counts as nothing. https://docs.stripe.com/currencies#minimum-charge-amounts
@@ -128,6 +141,13 @@ def may_follow(now: Status, seen: Status) -> bool:
 def retry_pause(failures: int) -> float:
     """Seconds until the next try after so many failures: 0.5, 1, 2 … up to a minute."""
     return float(min(0.5 * 2 ** min(failures, 10), 60.0))
+
+
+def refund_pause(failures: int) -> timedelta:
+    """How long until a refund that Stripe or the bank refused is tried again: a minute, doubling, at most 6 hours. It
+    takes people or time to make it possible."""
+    doublings: int = 2 ** min(failures, 10)
+    return min(timedelta(minutes=doublings), timedelta(hours=6))
 
 
 def check_pause(created: datetime, now: datetime, first: float) -> float:

@@ -4,8 +4,11 @@ from events import Transaction, on
 from events.contracts.booking import (
     ApprovalRequested,
     BookingCancelled,
+    BookingCompleted,
     BookingConfirmed,
+    BookingNoShow,
     BookingRejected,
+    BookingRescheduled,
     BookingUnfulfillable,
     HoldExpired,
     HoldReleased,
@@ -47,6 +50,24 @@ async def return_rejected_payment(event: BookingRejected, tx: Transaction) -> No
 
 @on(BookingCancelled)
 async def return_cancelled_payment(event: BookingCancelled, tx: Transaction) -> None:
+    """All but the fee goes back."""
+    await desires.end(tx, event.booking_id, fee=event.fee.amount, reason="cancelled")
+
+
+@on(BookingRescheduled)
+async def follow_new_price(event: BookingRescheduled, tx: Transaction) -> None:
+    """What was paid beyond the new price goes back; a fee for moving late comes with the cancellation's, if ever."""
+    await desires.follow_price(tx, event.booking_id, event.price)
+
+
+@on(BookingCompleted)
+async def charge_completed_visit(event: BookingCompleted, tx: Transaction) -> None:
+    """An authorization that is still open is charged."""
+    await desires.charge(tx, event.booking_id)
+
+
+@on(BookingNoShow)
+async def return_no_show_payment(event: BookingNoShow, tx: Transaction) -> None:
     """All but the fee goes back."""
     await desires.end(tx, event.booking_id, fee=event.fee.amount, reason="cancelled")
 

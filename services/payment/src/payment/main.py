@@ -11,7 +11,7 @@ __all__ = ["build", "handlers", "jobs"]
 def build(settings: PaymentSettings | None = None) -> Service:
     """The payment service."""
     settings = settings or PaymentSettings()
-    service = Service("payment", settings, routers=(endpoints.router,))
+    service = Service("payment", settings, routers=(endpoints.router, endpoints.for_staff))
     secrets = [secret.strip() for secret in settings.stripe_webhook_secret.split(",")]
     service.provide(StripePayments(settings.stripe_api_key, settings.stripe_api_base, secrets))
     return service

@@ -9,7 +9,7 @@ from events.contracts.payment import PaymentCaptureFailed
 from payment import outcomes, repository
 from payment.domain import Do, Status, Step, check_pause, next_step, retry_pause
 from payment.providers.stripe import Refunded, StripeAway, StripePayments, StripeRefused
-from payment.repository import Payment
+from payment.repository import Payment, Refund
 from servicekit.database import Database
 
 log = structlog.get_logger(__name__)
@@ -43,18 +43,18 @@ async def move(database: Database, stripe: StripePayments, tenant_id: UUID, paym
             await repository.update(tx, payment, due_at=payment.hold_ends if waits else None)
             return
         payment = await repository.update(tx, payment, due_at=LEASE)
-        refund_id = await repository.refund_in_hand(tx, payment, step.amount) if step.do is Do.REFUND else None
+        refund = await repository.refund_in_hand(tx, payment, step.amount) if step.do is Do.REFUND else None
     try:
-        await _carry_out(database, stripe, payment, step, refund_id)
+        await _carry_out(database, stripe, payment, step, refund)
     except StripeAway as away:
         log.warning("Stripe is away; the payment waits", payment=str(payment_id), step=step.do, error=str(away))
         await _later(database, payment)
     except StripeRefused as refused:
-        await _refused(database, stripe, payment, step, refund_id, refused)
+        await _refused(database, stripe, payment, step, refund, refused)
 
 
 async def _carry_out(
-    database: Database, stripe: StripePayments, payment: Payment, step: Step, refund_id: UUID | None
+    database: Database, stripe: StripePayments, payment: Payment, step: Step, refund: Refund | None
 ) -> None:
     gone: Refunded | None = None
     match step.do:
@@ -71,20 +71,19 @@ async def _carry_out(
             await stripe.void(payment.intent_id, f"payment:{payment.id}:void")
         case Do.REFUND:
             assert payment.intent_id is not None
-            assert refund_id is not None
+            assert refund is not None
             metadata = {"booking_id": str(payment.booking_id), "payment_id": str(payment.id)}
-            gone = await stripe.refund(payment.intent_id, step.amount, refund_id, metadata)
+            gone = await stripe.refund(payment.intent_id, refund.amount, refund.id, metadata)
     assert payment.session_id is not None
     seen = await stripe.look(payment.session_id)
     async with database.transaction(payment.tenant_id) as tx:
         payment = await repository.lock(tx, payment.id)
         payment = await outcomes.take_in(tx, payment, seen)
-        if gone is not None and refund_id is not None:
+        if gone is not None and refund is not None:
             if gone.status in ("failed", "canceled"):
-                await outcomes.refund_failed(tx, payment, refund_id, step.amount, gone.status)
-                await repository.update(tx, payment, due_at=timedelta(minutes=1))
+                await outcomes.refund_failed(tx, payment, refund, gone.status)
                 return
-            payment = await outcomes.refunded(tx, payment, refund_id, step.amount, gone.id)
+            payment = await outcomes.refunded(tx, payment, refund, gone.id)
         await repository.update(tx, payment, due_at=outcomes.NOW, failures=0)
         tx.wake("move_payments")
 
@@ -102,7 +101,7 @@ async def _refused(
     stripe: StripePayments,
     payment: Payment,
     step: Step,
-    refund_id: UUID | None,
+    refund: Refund | None,
     refused: StripeRefused,
 ) -> None:
     """Stripe will not: mostly because it is so already, or was paid in that instant. What it says now decides."""
@@ -124,8 +123,10 @@ async def _refused(
             await outcomes.say(tx, payment, failed)
             await repository.update(tx, payment, desired="open", due_at=None)
             return
-        if step.do is Do.REFUND and refund_id is not None:
-            await outcomes.refund_failed(tx, payment, refund_id, step.amount, refused.code)
+        if refund is not None:
+            log.error("Stripe refused a refund", payment=str(payment.id), refund=str(refund.id), code=refused.code)
+            await outcomes.refund_failed(tx, payment, refund, refused.code)
+            return
     log.error("Stripe refused a step", payment=str(payment.id), step=step.do, code=refused.code)
     await _later(database, payment)
 

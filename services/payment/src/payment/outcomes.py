@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from events import Event, Money, Transaction
 from events.contracts.payment import (
@@ -16,8 +15,8 @@ from events.contracts.payment import (
     RefundIssued,
 )
 from payment import repository
-from payment.domain import Desired, Seen, Status, may_follow, status_seen
-from payment.repository import Payment
+from payment.domain import Seen, Status, may_follow, refund_pause, status_seen
+from payment.repository import Payment, Refund
 
 NOW = timedelta(0)
 
@@ -88,41 +87,45 @@ async def fail(tx: Transaction, payment: Payment, reason: str) -> None:
         await say(tx, payment, PaymentFailed(**await fact(tx, payment), reason=reason))
 
 
-async def refunded(tx: Transaction, payment: Payment, refund_id: UUID, amount: int, stripe_id: str) -> Payment:
+async def refunded(tx: Transaction, payment: Payment, refund: Refund, stripe_id: str) -> Payment:
     """Money went back."""
-    await repository.refund_ended(tx, refund_id, status="succeeded", stripe_id=stripe_id)
+    await repository.refund_ended(tx, refund.id, status="succeeded", stripe_id=stripe_id)
     await repository.enter(
-        tx, payment, reference=f"refund:{refund_id}", debit="patient", credit="stripe", amount=amount
+        tx, payment, reference=f"refund:{refund.id}", debit="patient", credit="stripe", amount=refund.amount
     )
-    payment = await repository.update(tx, payment, refunded=payment.refunded + amount, failures=0)
+    payment = await repository.update(tx, payment, refunded=payment.refunded + refund.amount, failures=0)
     issued = RefundIssued(
         **await fact(tx, payment),
-        refund_id=refund_id,
-        amount=money(payment, amount),
+        refund_id=refund.id,
+        amount=money(payment, refund.amount),
         total_refunded=money(payment, payment.refunded),
-        reason=payment.reason,
+        reason=refund.reason,
     )
     await say(tx, payment, issued)
     return payment
 
 
-async def refund_failed(tx: Transaction, payment: Payment, refund_id: UUID, amount: int, reason: str) -> None:
-    """Money could not go back: people are told, and it is tried again."""
-    await repository.refund_ended(tx, refund_id, status="failed", stripe_id=None)
-    failed = RefundFailed(**await fact(tx, payment), refund_id=refund_id, amount=money(payment, amount), reason=reason)
+async def refund_failed(tx: Transaction, payment: Payment, refund: Refund, reason: str) -> None:
+    """Money could not go back: people are told, and it is tried again as another refund of the same, since Stripe
+    answers the same id the same."""
+    await repository.refund_ended(tx, refund.id, status="failed", stripe_id=None)
+    await repository.begin_refund(
+        tx, payment, refund.amount, refund.reason, note=refund.note, requested_by=refund.requested_by
+    )
+    await repository.update(tx, payment, failures=payment.failures + 1, due_at=refund_pause(payment.failures))
+    failed = RefundFailed(
+        **await fact(tx, payment), refund_id=refund.id, amount=money(payment, refund.amount), reason=reason
+    )
     await say(tx, payment, failed)
 
 
 async def refund_bounced(tx: Transaction, payment: Payment, stripe_id: str) -> None:
     """A refund that had gone out came back to us: it is taken out of the books and tried again."""
-    found = await repository.refund_by_stripe(tx, stripe_id)
-    if found is None or found[2] != "succeeded":
+    refund = await repository.refund_by_stripe(tx, stripe_id)
+    if refund is None or refund.status != "succeeded":
         return
-    refund_id, amount, _ = found
     await repository.enter(
-        tx, payment, reference=f"refund-bounced:{refund_id}", debit="stripe", credit="patient", amount=amount
+        tx, payment, reference=f"refund-bounced:{refund.id}", debit="stripe", credit="patient", amount=refund.amount
     )
-    payment = await repository.update(
-        tx, payment, refunded=payment.refunded - amount, due_at=timedelta(minutes=1), desired=Desired.RETURNED.value
-    )
-    await refund_failed(tx, payment, refund_id, amount, "refund_failed_at_bank")
+    payment = await repository.update(tx, payment, refunded=payment.refunded - refund.amount)
+    await refund_failed(tx, payment, refund, "refund_failed_at_bank")

@@ -25,8 +25,23 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Refund:
+    """Money that goes back. `reason` is the event's word for why, `note` what staff said, `requested_by` who did."""
+
+    id: UUID
+    payment_id: UUID
+    amount: int
+    currency: str
+    status: str  # starting | succeeded | failed
+    reason: str
+    note: str | None
+    requested_by: UUID | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Payment:
-    """One attempt to pay. Money is in the smallest unit."""
+    """One attempt to pay. Money is in the smallest unit. `keep` is the most that is kept of it."""
 
     id: UUID
     tenant_id: UUID
@@ -75,10 +90,10 @@ _OF_BOOKING = text(f"""
 SELECT {_COLUMNS} FROM payment p WHERE p.booking_id = :booking AND p.tenant_id = :tenant ORDER BY p.attempt DESC
 """)
 _INSERT = text("""
-INSERT INTO payment (id, tenant_id, booking_id, attempt, mode, capture, amount, currency, status, request,
+INSERT INTO payment (id, tenant_id, booking_id, attempt, mode, capture, amount, keep, currency, status, request,
   session_expires_at, hold_ends, due_at)
-VALUES (:id, :tenant, :booking, :attempt, :mode, :capture, :amount, :currency, :status, CAST(:request AS jsonb),
-  :session_expires_at, :hold_ends, :due_at)
+VALUES (:id, :tenant, :booking, :attempt, :mode, :capture, :amount, :amount, :currency, :status,
+  CAST(:request AS jsonb), :session_expires_at, :hold_ends, :due_at)
 """)
 _RECEIVE = text("""
 INSERT INTO webhook (event_id, type, object_id, intent_id, payment_id, status)
@@ -95,12 +110,25 @@ _LEDGER = text("""
 INSERT INTO ledger (tenant_id, booking_id, payment_id, reference, debit, credit, amount, currency)
 VALUES (:tenant, :booking, :payment, :reference, :debit, :credit, :amount, :currency) ON CONFLICT DO NOTHING
 """)
-_OPEN_REFUND = text("""
-SELECT id FROM refund WHERE payment_id = :payment AND tenant_id = :tenant AND status = 'starting' AND amount = :amount
+_REFUND = ", ".join(f"r.{field.name}" for field in fields(Refund))
+_OPEN_REFUND = text(f"""
+SELECT {_REFUND} FROM refund r WHERE r.payment_id = :payment AND r.tenant_id = :tenant AND r.status = 'starting'
+ORDER BY r.id LIMIT 1
 """)
-_NEW_REFUND = text("INSERT INTO refund (id, tenant_id, payment_id, amount) VALUES (:id, :tenant, :payment, :amount)")
-_REFUND_DONE = text("UPDATE refund SET status = :status, stripe_id = :stripe WHERE id = :id AND tenant_id = :tenant")
-_REFUND_BY_STRIPE = text("SELECT id, amount, status FROM refund WHERE stripe_id = :stripe AND tenant_id = :tenant")
+_NEW_REFUND = text(f"""
+INSERT INTO refund AS r (id, tenant_id, payment_id, amount, currency, reason, note, requested_by)
+VALUES (:id, :tenant, :payment, :amount, :currency, :reason, :note, :requested_by) RETURNING {_REFUND}
+""")
+_REFUND_DONE = text("""
+UPDATE refund SET status = :status, stripe_id = coalesce(:stripe, stripe_id) WHERE id = :id AND tenant_id = :tenant
+""")
+_REFUND_BY_STRIPE = text(f"SELECT {_REFUND} FROM refund r WHERE r.stripe_id = :stripe AND r.tenant_id = :tenant")
+_REFUNDS_OF = text(f"""
+SELECT {_REFUND} FROM refund r JOIN payment p ON p.id = r.payment_id
+WHERE p.booking_id = :booking AND r.tenant_id = :tenant
+  AND (CAST(:after AS uuid) IS NULL OR r.id > CAST(:after AS uuid))
+ORDER BY r.id LIMIT :limit
+""")
 _ANNOUNCE_AGAIN = text("""
 INSERT INTO outbox (topic, key, headers, payload)
 SELECT a->>'topic', a->>'key', a->'headers', a->>'payload' FROM (
@@ -196,14 +224,37 @@ async def enter(tx: Transaction, payment: Payment, *, reference: str, debit: str
     )
 
 
-async def refund_in_hand(tx: Transaction, payment: Payment, amount: int) -> UUID:
-    """The refund of this amount whose outcome is not known, else a new one: asking again asks for the same."""
-    parameters = {"payment": payment.id, "tenant": tx.tenant_id, "amount": amount}
-    found: UUID | None = (await tx.connection.execute(_OPEN_REFUND, parameters)).scalar_one_or_none()
-    if found is None:
-        found = new_id()
-        await tx.connection.execute(_NEW_REFUND, parameters | {"id": found})
-    return found
+async def refund_in_hand(tx: Transaction, payment: Payment, amount: int) -> Refund:
+    """The payment's oldest refund whose outcome is not known, else a new one of this amount: what has been begun is
+    ended under its own id before anything else goes back."""
+    parameters = {"payment": payment.id, "tenant": tx.tenant_id}
+    row = (await tx.connection.execute(_OPEN_REFUND, parameters)).one_or_none()
+    if row is not None:
+        return Refund(**row._mapping)
+    return await begin_refund(tx, payment, amount, payment.reason)
+
+
+async def begin_refund(
+    tx: Transaction,
+    payment: Payment,
+    amount: int,
+    reason: str,
+    *,
+    note: str | None = None,
+    requested_by: UUID | None = None,
+) -> Refund:
+    """Writes a refund down. Whoever does so has lowered the payment's `keep` by its amount before."""
+    parameters = {
+        "id": new_id(),
+        "tenant": tx.tenant_id,
+        "payment": payment.id,
+        "amount": amount,
+        "currency": payment.currency,
+        "reason": reason,
+        "note": note,
+        "requested_by": requested_by,
+    }
+    return Refund(**(await tx.connection.execute(_NEW_REFUND, parameters)).one()._mapping)
 
 
 async def refund_ended(tx: Transaction, refund_id: UUID, *, status: str, stripe_id: str | None) -> None:
@@ -213,10 +264,16 @@ async def refund_ended(tx: Transaction, refund_id: UUID, *, status: str, stripe_
     )
 
 
-async def refund_by_stripe(tx: Transaction, stripe_id: str) -> tuple[UUID, int, str] | None:
-    """Our refund's id, amount and status by Stripe's id."""
+async def refund_by_stripe(tx: Transaction, stripe_id: str) -> Refund | None:
+    """Our refund by Stripe's id."""
     row = (await tx.connection.execute(_REFUND_BY_STRIPE, {"stripe": stripe_id, "tenant": tx.tenant_id})).one_or_none()
-    return (row.id, row.amount, row.status) if row is not None else None
+    return Refund(**row._mapping) if row is not None else None
+
+
+async def refunds_of(tx: Transaction, booking_id: UUID, *, after: UUID | None, limit: int) -> list[Refund]:
+    """The booking's refunds, oldest first, behind the one with the id `after`."""
+    parameters = {"booking": booking_id, "tenant": tx.tenant_id, "after": after, "limit": limit}
+    return [Refund(**row._mapping) for row in await tx.connection.execute(_REFUNDS_OF, parameters)]
 
 
 async def announce_again(tx: Transaction, payment: Payment) -> None:
