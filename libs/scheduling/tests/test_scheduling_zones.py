@@ -1,17 +1,9 @@
-"""The wall-clock rule against an oracle that never converts wall time to UTC.
-
-The oracle walks UTC minute by minute, asks what the clock on the wall shows (the other direction of
-conversion), and reads the rule off that walk.
-"""
+"""Zones: the wall-clock rule on cases by hand, names, days, abbreviations. test_scheduling_sweep.py has all others."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from importlib.resources import files
-from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -60,103 +52,6 @@ SAMPLE = (
 )
 FIRST = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp()) // 60
 LAST = int(datetime(2038, 1, 1, tzinfo=UTC).timestamp()) // 60
-
-
-def wall(minute: int, tz: ZoneInfo) -> int:
-    """What the wall shows at an epoch minute, itself counted in minutes from 1970-01-01 00:00."""
-    shown = datetime.fromtimestamp(minute * 60, tz)
-    return int(shown.replace(tzinfo=UTC).timestamp()) // 60
-
-
-def offset(minute: int, tz: ZoneInfo) -> int:
-    return wall(minute, tz) - minute
-
-
-def transitions(tz: ZoneInfo, step: int) -> Iterator[int]:
-    """The first minute of every new offset from 2000 to 2037, found by walking in `step` minutes."""
-    before = offset(FIRST, tz)
-    for at in range(FIRST + step, LAST, step):
-        after = offset(at, tz)
-        if after == before:
-            continue
-        low, high = at - step, at
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if offset(middle, tz) == before else (low, middle)
-        yield high
-        before = after
-
-
-def check_transition(tz: ZoneInfo, at: int, stride: int = 1) -> None:
-    jump = offset(at, tz) - offset(at - 1, tz)
-    reach = 2 * abs(jump) + 90
-    walk = [(wall(minute, tz), minute) for minute in range(at - reach, at + reach)]
-    first_shown: dict[int, int] = {}
-    for shown, minute in walk:
-        first_shown.setdefault(shown, minute)
-    last_before = wall(at - 1, tz)
-    for shown in range(last_before - abs(jump) - 60, last_before + abs(jump) + 60, stride):
-        # What is never shown is where the clock, had it not jumped, would have got to.
-        expected = first_shown.get(shown, at - 1 + shown - last_before)
-        local = datetime(1970, 1, 1) + timedelta(minutes=shown)
-        day, minute_of_day = local.date(), local.hour * 60 + local.minute
-        assert wall_minute(day, minute_of_day, tz) == expected, (tz.key, local)
-        assert to_utc(local, tz) == utc(expected), (tz.key, local)
-        assert to_utc(local.replace(fold=1), tz) == utc(expected), (tz.key, local)
-        if minute_of_day == 0:
-            assert wall_minute(day - timedelta(days=1), 1440, tz) == expected, (tz.key, local)
-
-
-@pytest.mark.parametrize("name", SAMPLE)
-def test_every_transition_of_a_sample_of_zones(name: str) -> None:
-    tz = zone(name)
-    for at in transitions(tz, step=720):
-        check_transition(tz, at, stride=5)
-
-
-@pytest.mark.parametrize("name", ["Australia/Lord_Howe", "Pacific/Apia", "America/St_Johns", "Africa/Casablanca"])
-def test_every_minute_around_the_odd_transitions(name: str) -> None:
-    tz = zone(name)
-    for at in transitions(tz, step=720):
-        if at > FIRST + 10 * 525_600:
-            check_transition(tz, at)
-
-
-@pytest.mark.long
-@pytest.mark.timeout(900)
-def test_every_transition_of_every_zone() -> None:
-    for name in sorted(names()):
-        tz = zone(name)
-        for at in transitions(tz, step=180):
-            check_transition(tz, at, stride=5)
-
-
-@pytest.mark.long
-@pytest.mark.timeout(900)
-@pytest.mark.skipif(not hasattr(time, "tzset"), reason="needs the C library's own zones")
-def test_the_walk_itself_against_the_c_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oracle's direction, UTC to wall, is zoneinfo's; the C library reads the same files its own way."""
-    directory = Path(str(files("tzdata"))) / "zoneinfo"
-    monkeypatch.setenv("TZDIR", str(directory))
-    try:
-        for name in sorted(names()):
-            with (directory / name).open("rb") as file:
-                tz = ZoneInfo.from_file(file, key=name)
-            monkeypatch.setenv("TZ", name)
-            time.tzset()
-            for minute in range(FIRST, LAST, 6 * 60):
-                there = time.localtime(minute * 60)
-                assert there.tm_gmtoff == offset(minute, tz) * 60, (name, utc(minute))
-    finally:
-        monkeypatch.undo()
-        time.tzset()
-
-
-def test_offsets_and_transitions_since_2000_are_multiples_of_five_minutes() -> None:
-    for name in names():
-        tz = zone(name)
-        for at in range(FIRST, LAST, 90 * 1440):
-            assert datetime.fromtimestamp(at * 60, tz).utcoffset() % timedelta(minutes=5) == timedelta(0)  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("server", ["UTC", "America/Los_Angeles", "Pacific/Apia", "Asia/Kathmandu"])
