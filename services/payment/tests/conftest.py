@@ -12,13 +12,27 @@ from uuid import UUID
 import httpx
 import pytest
 import uvicorn
+from aiohttp import web
+from joserfc import jwt
+from joserfc.jwk import OKPKey
+from sqlalchemy import text
 
 from events import Event, Money, new_id
 from events.brokers.memory import MemoryBroker
-from events.contracts.booking import Visit
+from events.contracts.booking import (
+    ApprovalRequested,
+    BookingCancelled,
+    BookingCompleted,
+    BookingConfirmed,
+    BookingNoShow,
+    BookingRescheduled,
+    Visit,
+)
+from events.contracts.payment import PaymentAuthorized, PaymentSucceeded
 from events.envelope import seal, unseal
 from payment.main import build
 from payment.settings import PaymentSettings
+from servicekit import keys
 from servicekit.auth import service_authorization
 from servicekit.capabilities import PaymentRequest
 from servicekit.service import Service
@@ -29,15 +43,37 @@ SECRET = "whsec_test"
 NEXT_WEEK = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=7)
 
 
+def pln(amount: int) -> Money:
+    return Money(amount=amount, currency="pln")
+
+
+class Tokens:
+    """Access tokens as identity signs them, and its key set."""
+
+    def __init__(self, path: Path) -> None:
+        self._key = OKPKey.import_key(keys.load(path).tokens[0])
+
+    async def show(self, _: web.Request) -> web.Response:
+        return web.json_response({"keys": [self._key.as_dict(private=False)]})
+
+    def of(self, tenant_id: UUID, role: str | None) -> dict[str, str]:
+        """The header of somebody who works there in this role; of a stranger without one."""
+        roles = {str(tenant_id): role} if role else {}
+        claims = {"iss": "holdfast", "sub": str(new_id()), "exp": int(time.time()) + 600, "roles": roles}
+        token = jwt.encode({"alg": "Ed25519", "kid": self._key.kid}, claims, self._key, algorithms=["Ed25519"])
+        return {"Authorization": f"Bearer {token}"}
+
+
 @dataclass
 class Till:
-    """Booking and the patient, as payment sees them."""
+    """Booking, the patient and the clinic's staff, as payment sees them."""
 
     service: Service
     broker: MemoryBroker
     url: str
     sandbox: httpx.AsyncClient
     payment: httpx.AsyncClient
+    tokens: Tokens
     tenant_id: UUID = field(default_factory=new_id)
 
     def request(
@@ -56,6 +92,79 @@ class Till:
         text = self.service.signer("payment_requests").sign(request)
         headers = service_authorization(self.service.signer("services"), "gateway")
         return await self.payment.post("/internal/checkouts", json={"payment_request": text}, headers=headers)
+
+    async def paid(self, **request: Any) -> PaymentRequest:
+        """A booking that was paid for (or authorized), and that stands."""
+        asked = self.request(**request)
+        await self.pay(await self.checkout(asked))
+        kind = PaymentSucceeded if asked.capture else PaymentAuthorized
+        payment_id = (await self.heard(asked, kind)).payment_id
+        if asked.capture:
+            await self.tell(BookingConfirmed(**self.about(asked), **self.terms(asked), payment_id=payment_id))
+        else:
+            deadline = datetime.now(UTC) + timedelta(days=1)
+            await self.tell(ApprovalRequested(**self.about(asked), price=pln(asked.price), deadline=deadline))
+        return asked
+
+    async def confirm(self, request: PaymentRequest) -> None:
+        """The clinic approves."""
+        payment_id = (await self.heard(request, PaymentAuthorized)).payment_id
+        await self.tell(BookingConfirmed(**self.about(request), **self.terms(request), payment_id=payment_id))
+
+    async def move(self, request: PaymentRequest, price: int, *, fee: int = 0) -> None:
+        about = self.about(request)
+        moved = {"previous": about["visit"], "by": "patient", "price": pln(price), "fee": pln(fee)}
+        await self.tell(BookingRescheduled(**about, **moved))
+
+    async def cancel(self, request: PaymentRequest, fee: int) -> None:
+        await self.tell(BookingCancelled(**self.about(request), by="patient", fee=pln(fee), was_confirmed=True))
+
+    async def no_show(self, request: PaymentRequest, fee: int) -> None:
+        await self.tell(BookingNoShow(**self.about(request), fee=pln(fee)))
+
+    async def complete(self, request: PaymentRequest) -> None:
+        await self.tell(BookingCompleted(**self.about(request), by="staff"))
+
+    async def give(
+        self, request: PaymentRequest, amount: Any, *, role: str | None = "front_desk", **more: Any
+    ) -> httpx.Response:
+        """Staff give something back by hand."""
+        headers = self.tokens.of(self.tenant_id, role) | more.pop("headers", {})
+        return await self.payment.post(
+            self.refunds_url(request), json={"amount": amount, "reason": "The room was cold"} | more, headers=headers
+        )
+
+    def refunds_url(self, request: PaymentRequest) -> str:
+        return f"/v1/clinics/{self.tenant_id}/appointments/{request.booking_id}/refunds"
+
+    async def refunds(self, request: PaymentRequest) -> list[dict[str, Any]]:
+        headers = self.tokens.of(self.tenant_id, "practitioner")
+        answer = await self.payment.get(self.refunds_url(request), headers=headers)
+        assert answer.status_code == 200, answer.text
+        found: list[dict[str, Any]] = answer.json()["data"]
+        return found
+
+    async def keeps(self, request: PaymentRequest, amount: int) -> None:
+        """What booking and staff said has come: no more than this is kept."""
+
+        async def so_much() -> bool:
+            async with self.service.database.transaction(self.tenant_id) as tx:
+                statement = text("SELECT keep FROM payment WHERE booking_id = :booking")
+                keep = (await tx.connection.execute(statement, {"booking": request.booking_id})).scalar_one()
+                return bool(keep == amount)
+
+        await eventually(so_much)
+
+    async def settled(self, request: PaymentRequest, *, captured: int, refunded: int, seconds: float = 15.0) -> None:
+        """Stripe's books and ours come to these figures, and stay there."""
+
+        async def agreed() -> bool:
+            row = await self.ledger(request)
+            return (row["captured"], row["refunded"]) == (captured, refunded) and (
+                await self.balance(request) == captured - refunded
+            )
+
+        await eventually(agreed, seconds)
 
     async def checkout(self, request: PaymentRequest) -> str:
         opened = await self.open(request)
@@ -113,8 +222,6 @@ class Till:
 
     async def balance(self, request: PaymentRequest) -> int:
         """Our own books: what is kept of the booking's money."""
-        from sqlalchemy import text
-
         async with self.service.database.transaction(self.tenant_id) as tx:
             statement = text(
                 "SELECT coalesce(sum(CASE WHEN debit = 'stripe' THEN amount ELSE -amount END), 0)"
@@ -138,12 +245,27 @@ def stripe_url(data_dir: Path, payment_port: int) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+async def identity(keys_path: Path) -> AsyncIterator[tuple[str, Tokens]]:
+    """Where identity shows its keys."""
+    tokens, app, port = Tokens(keys_path), web.Application(), free_port()
+    app.router.add_get("/v1/auth/jwks.json", tokens.show)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    yield f"http://127.0.0.1:{port}", tokens
+    await runner.cleanup()
+
+
+@pytest.fixture(scope="session")
 async def running(
-    service_environment: Callable[..., dict[str, Any]], stripe_url: str, payment_port: int
+    service_environment: Callable[..., dict[str, Any]],
+    stripe_url: str,
+    payment_port: int,
+    identity: tuple[str, Tokens],
 ) -> AsyncIterator[tuple[Service, MemoryBroker]]:
     """The service with its jobs and handlers at work."""
     settings = PaymentSettings(
-        **service_environment("payment", pool_size=8, port=payment_port),
+        **service_environment("payment", pool_size=8, port=payment_port, identity_url=identity[0]),
         stripe_api_key="sk_test_x",
         stripe_api_base=stripe_url,
         stripe_webhook_secret=SECRET,
@@ -165,10 +287,12 @@ async def running(
 
 
 @pytest.fixture
-async def till(running: tuple[Service, MemoryBroker], stripe_url: str) -> AsyncIterator[Till]:
+async def till(
+    running: tuple[Service, MemoryBroker], stripe_url: str, identity: tuple[str, Tokens]
+) -> AsyncIterator[Till]:
     """A fresh tenant, no faults."""
     service, broker = running
     url = f"http://127.0.0.1:{service.settings.port}"
     async with httpx.AsyncClient(base_url=stripe_url) as sandbox, httpx.AsyncClient(base_url=url) as payment:
         await sandbox.delete("/_sandbox/faults")
-        yield Till(service, broker, url, sandbox, payment)
+        yield Till(service, broker, url, sandbox, payment, identity[1])
