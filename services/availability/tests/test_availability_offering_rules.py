@@ -34,7 +34,7 @@ async def test_requirements_and_rules_are_kept_and_told(clinic, world):
     seen = await clinic.call("GET", "/offerings/surgery", who={})
     assert {name: seen[name] for name in more} == more
     assert "warnings" not in seen
-    state = (await world.wait_sent(clinic.id, OfferingState, 2))[-1]
+    [state] = [one for one in await world.wait_sent(clinic.id, OfferingState, 2) if one.slug == "surgery"]
     assert (state.buffer_before_minutes, state.buffer_after_minutes, state.window_days) == (5, 15, 90)
     assert state.members_only
     assert state.rules == [
