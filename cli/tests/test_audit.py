@@ -61,10 +61,10 @@ class World:
         )  # fmt: skip
         self.do("INSERT INTO payment.account (booking_id, tenant_id) VALUES (%s, %s)", self.booking, TENANT)
         self.do(
-            "INSERT INTO payment.payment (id, tenant_id, booking_id, attempt, mode, capture, amount, currency, status,"
-            " desired, request, session_id, session_expires_at, hold_ends, captured, answered, announced_at)"
-            " VALUES (%s, %s, %s, 1, 'full', true, 30000, 'pln', 'paid', 'captured', '{}', %s, now(), now(), 30000,"
-            " true, now())",
+            "INSERT INTO payment.payment (id, tenant_id, booking_id, attempt, mode, capture, amount, keep, currency,"
+            " status, desired, request, session_id, session_expires_at, hold_ends, captured, answered, announced_at)"
+            " VALUES (%s, %s, %s, 1, 'full', true, 30000, 30000, 'pln', 'paid', 'captured', '{}', %s, now(), now(),"
+            " 30000, true, now())",
             self.payment, TENANT, self.booking, f"cs_{self.payment.hex}",
         )  # fmt: skip
         self.do(
@@ -99,24 +99,59 @@ def test_says_nothing_about_what_is_right(world: World) -> None:
     assert world.findings() == set()
 
 
-def _cancelled(world: World, fee: int, kept: int) -> None:
+def _gone(world: World, amount: int, reason: str) -> None:
+    """So much has gone back, in all books of payment."""
+    refund = uuid.uuid4()
+    world.do("UPDATE payment.payment SET refunded = refunded + %s", amount)
+    world.do("INSERT INTO payment.refund (id, tenant_id, payment_id, amount, currency, status, reason)"
+             " VALUES (%s, %s, %s, %s, 'pln', 'succeeded', %s)",
+             refund, TENANT, world.payment, amount, reason)  # fmt: skip
+    world.do("INSERT INTO payment.ledger (tenant_id, booking_id, payment_id, reference, debit, credit, amount,"
+             " currency) VALUES (%s, %s, %s, %s, 'patient', 'stripe', %s, 'pln')",
+             TENANT, world.booking, world.payment, f"refund:{refund}", amount)  # fmt: skip
+
+
+def _cancelled(world: World, fee: int, kept: int, status: str = "cancelled") -> None:
     world.do(
-        "UPDATE booking.booking SET status = 'cancelled', seated = false, fee = %s WHERE id = %s", fee, world.booking
+        "UPDATE booking.booking SET status = %s, seated = false, fee = %s WHERE id = %s", status, fee, world.booking
     )
     world.do("DELETE FROM booking.claim WHERE owner_id = %s", world.booking)
     world.do("UPDATE booking.slot SET reserved = 0, status = 'open' WHERE id = %s", world.slot)
-    world.do("UPDATE payment.payment SET desired = 'returned', keep = %s, refunded = captured - %s", kept, kept)
-    world.do("INSERT INTO payment.refund (id, tenant_id, payment_id, amount, status)"
-             " VALUES (gen_random_uuid(), %s, %s, 30000 - %s, 'succeeded')", TENANT, world.payment, kept)  # fmt: skip
-    world.do("INSERT INTO payment.ledger (tenant_id, booking_id, payment_id, reference, debit, credit, amount,"
-             " currency) VALUES (%s, %s, %s, 'refund', 'patient', 'stripe', 30000 - %s, 'pln')",
-             TENANT, world.booking, world.payment, kept)  # fmt: skip
+    world.do("UPDATE payment.payment SET desired = 'returned', keep = %s", kept)
+    _gone(world, 30_000 - kept, "cancelled")
 
 
 def test_a_cancelled_appointment_keeps_its_fee_and_no_more(world: World) -> None:
     _cancelled(world, fee=15_000, kept=15_000)
     assert world.findings() == set()
     world.do("UPDATE booking.booking SET fee = 0 WHERE id = %s", world.booking)
+    assert world.findings() == {"money_kept_wrongly"}
+
+
+@pytest.mark.parametrize("status", ["cancelled", "no_show"])
+def test_of_a_fee_staff_may_give_back_by_hand_and_nobody_else(world: World, status: str) -> None:
+    _cancelled(world, fee=15_000, kept=15_000, status=status)
+    world.do("UPDATE payment.payment SET keep = 9000")
+    assert world.findings() == {"refund_stuck"}
+    _gone(world, 6000, "staff")
+    assert world.findings() == set()
+    world.do("UPDATE payment.refund SET reason = 'cancelled'")
+    assert world.findings() == {"money_kept_wrongly"}
+
+
+def test_a_cheaper_price_gives_the_difference_back(world: World) -> None:
+    world.do("UPDATE payment.payment SET keep = 20000")
+    assert world.findings() == {"refund_stuck"}
+    _gone(world, 10_000, "surplus")
+    assert world.findings() == {"money_kept_wrongly"}, "booking has not noted it"
+    world.do("UPDATE booking.booking SET refunded = 10000, payment_status = 'partially_refunded'")
+    assert world.findings() == set()
+
+
+def test_what_was_paid_is_kept_while_a_move_waits_for_approval(world: World) -> None:
+    world.do("UPDATE booking.booking SET status = 'pending_approval'")
+    assert world.findings() == set()
+    world.do("UPDATE booking.booking SET payment_status = 'authorized'")
     assert world.findings() == {"money_kept_wrongly"}
 
 
@@ -150,7 +185,7 @@ BREAKAGES: dict[str, Callable[[World], None]] = {
     "money_without_booking": lambda it: it.do("DELETE FROM booking.booking"),
     "booking_without_payment": lambda it: it.do("DELETE FROM payment.ledger; DELETE FROM payment.payment"),
     "payment_unanswered": lambda it: it.do("UPDATE payment.payment SET answered = false"),
-    "refund_stuck": lambda it: it.do("UPDATE payment.payment SET desired = 'returned'"),
+    "refund_stuck": lambda it: it.do("UPDATE payment.payment SET desired = 'returned', keep = 0"),
     "authorization_stuck": lambda it: it.do("UPDATE payment.payment SET status = 'authorized', captured = 0"),
     "authorization_left_open": lambda it: it.do(
         "UPDATE payment.payment SET status = 'authorized', desired = 'open';"

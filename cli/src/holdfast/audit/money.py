@@ -20,8 +20,9 @@ FROM payment.payment p LEFT JOIN (
 WHERE coalesce(r.total, 0) <> p.refunded
 """
 
-# What a booking's end allows: an appointment that stands its payment, a cancelled one its fee, all others nothing. A
-# payment that failed after the confirmation leaves the appointment standing and nothing kept.
+# What a booking's end allows: an appointment that stands its payment (also while a move of it waits for approval), one
+# that was called off or missed its fee, all others nothing. A payment that failed after the confirmation leaves the appointment standing and nothing kept. What
+# staff gave back by hand may have been a part of the fee.
 KEPT = """
 SELECT b.id, format('The booking is %s and may keep %s, and %s %s is kept for it.', b.status, allowed.amount,
        kept.amount, b.currency) AS sentence
@@ -30,9 +31,15 @@ JOIN (SELECT booking_id, sum(captured - refunded) AS amount FROM payment.payment
   ON kept.booking_id = b.id
 CROSS JOIN LATERAL (SELECT CASE
   WHEN b.status IN ('confirmed', 'completed') AND b.payment_status NOT IN ('failed', 'voided') THEN b.paid - b.refunded
+  WHEN b.status = 'pending_approval' AND b.payment_status IN ('paid', 'partially_refunded', 'refunded')
+    THEN b.paid - b.refunded
   WHEN b.status IN ('cancelled', 'no_show') THEN least(b.fee, b.paid)
   ELSE 0 END AS amount) allowed
-WHERE kept.amount <> allowed.amount
+CROSS JOIN LATERAL (SELECT coalesce(sum(r.amount), 0) AS amount
+  FROM payment.refund r JOIN payment.payment p ON p.id = r.payment_id
+  WHERE p.booking_id = b.id AND r.reason = 'staff' AND r.status = 'succeeded') by_hand
+WHERE kept.amount > allowed.amount
+   OR kept.amount < allowed.amount - CASE WHEN b.status IN ('cancelled', 'no_show') THEN by_hand.amount ELSE 0 END
 """
 
 UNKNOWN = """
@@ -61,7 +68,7 @@ STUCK_REFUND = """
 SELECT p.id, format('%s %s has to go back and has not (%s tries failed).', p.captured - p.refunded - p.keep, p.currency,
        p.failures) AS sentence
 FROM payment.payment p
-WHERE p.status = 'paid' AND p.desired = 'returned' AND p.captured - p.refunded > p.keep
+WHERE p.status = 'paid' AND p.captured - p.refunded > p.keep
 """
 
 STUCK_AUTHORIZATION = """
