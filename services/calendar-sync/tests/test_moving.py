@@ -12,7 +12,7 @@ from calendar_sync import grants, writing
 from calendar_sync.domain import event_id
 from calendar_sync.repository import appointments, connections, rows
 from events import Money, Transaction, new_id
-from events.contracts.booking import BookingCompleted, BookingNoShow, BookingRescheduled
+from events.contracts.booking import BookingCompleted, BookingNoShow, BookingRejected, BookingRescheduled
 from events.contracts.calendar import CalendarEventWritten
 from servicekit.testing import eventually
 
@@ -170,6 +170,15 @@ async def test_a_request_that_waits_for_approval_is_in_no_calendar_when_it_moves
     stands = await clinic.confirm(days=4)
     [event] = await shown(clinic, 1)
     assert str(stands) in event["description"]
+
+
+async def test_a_move_that_the_clinic_refuses_takes_the_event_away(clinic: Clinic) -> None:
+    await clinic.connect()
+    booking_id = await clinic.confirm()
+    await clinic.move(booking_id)
+    await moved_to(clinic, NEXT_WEEK + timedelta(days=1))
+    await clinic.world.publish(clinic.fact(BookingRejected, booking_id, 4, days=1, reason="rejected"))
+    await shown(clinic, 0)
 
 
 async def test_a_cancelled_appointment_that_moved_before_goes_from_the_calendar(clinic: Clinic) -> None:

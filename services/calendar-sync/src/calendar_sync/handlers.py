@@ -5,7 +5,13 @@ from uuid import UUID
 from calendar_sync import connecting, writing
 from events import Deleted, Transaction, on, on_deleted
 from events.contracts.availability import OfferingState, ResourceState
-from events.contracts.booking import BookingCancelled, BookingConfirmed, BookingRescheduled
+from events.contracts.booking import (
+    BookingCancelled,
+    BookingConfirmed,
+    BookingRejected,
+    BookingRescheduled,
+    BookingUnfulfillable,
+)
 from events.contracts.identity import TenantChanged
 from servicekit import copies
 
@@ -51,4 +57,16 @@ async def move_event(event: BookingRescheduled, tx: Transaction) -> None:
 @on(BookingCancelled)
 async def remove_event(event: BookingCancelled, tx: Transaction) -> None:
     """The appointment was called off: it goes from the calendars."""
+    await writing.want(tx, event, confirmed=False)
+
+
+@on(BookingRejected)
+async def remove_rejected_event(event: BookingRejected, tx: Transaction) -> None:
+    """An appointment that moved to where the clinic has to approve, and was refused there: it goes."""
+    await writing.want(tx, event, confirmed=False)
+
+
+@on(BookingUnfulfillable)
+async def remove_lost_event(event: BookingUnfulfillable, tx: Transaction) -> None:
+    """Likewise when the time was lost meanwhile."""
     await writing.want(tx, event, confirmed=False)
