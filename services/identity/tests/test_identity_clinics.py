@@ -12,9 +12,17 @@ import pytest
 from joserfc import jwt
 from sqlalchemy import text
 
-from events import Transaction, new_id
+from events import new_id
 from events.base import Money
-from events.contracts.booking import BookingCancelled, BookingConfirmed, Visit
+from events.contracts.booking import (
+    AppointmentFact,
+    BookingCancelled,
+    BookingCompleted,
+    BookingConfirmed,
+    BookingNoShow,
+    BookingRescheduled,
+    Visit,
+)
 from events.contracts.identity import MemberChanged, TenantChanged
 from identity import handlers
 from identity.repository import clinics as clinic_rows
@@ -81,7 +89,7 @@ async def test_bad_clinics_are_refused_by_field(client: httpx.AsyncClient, new_u
         assert answer.status_code == 422, (field, value, answer.text)
         assert answer.json()["errors"][0]["field"].startswith(field), answer.text
     for settings, field in (
-        ({"waitlist_offer_minutes": 5}, "settings.waitlist_offer_minutes"),
+        ({"waitlist_offer_minutes": 0}, "settings.waitlist_offer_minutes"),
         ({"allowed_origins": ["https://a.example/path"]}, "settings.allowed_origins.0"),
         ({"country": "XX"}, "settings.country"),
         ({"external_buffer_minutes": 7}, "settings.external_buffer_minutes"),
@@ -192,6 +200,27 @@ def visit(start: datetime) -> Visit:
     )
 
 
+REACTIONS: dict[type[AppointmentFact], Any] = {
+    BookingConfirmed: handlers.note_confirmation,
+    BookingCancelled: handlers.forget_cancelled,
+    BookingRescheduled: handlers.note_new_time,
+    BookingCompleted: handlers.forget_completed,
+    BookingNoShow: handlers.forget_no_show,
+}
+
+
+async def test_how_long_a_waitlist_offer_stands_is_a_setting(
+    client: httpx.AsyncClient, new_clinic: Callable[..., Any]
+) -> None:
+    clinic = await new_clinic()
+    body = {"settings": {"waitlist_offer_minutes": 45}}
+    changed = await client.patch(clinic.url, json=body, headers=clinic.owner.headers)
+    assert changed.json()["settings"]["waitlist_offer_minutes"] == 45
+    assert changed.json()["settings"]["country"] == "PL"
+    shape = (await client.get("/openapi.json")).json()["components"]["schemas"]["SettingsContent"]
+    assert "waitlist_offer_minutes" in shape["properties"]
+
+
 async def test_a_clinic_with_appointments_ahead_is_not_deleted(
     client: httpx.AsyncClient, service: Service, new_clinic: Callable[..., Any]
 ) -> None:
@@ -209,16 +238,10 @@ async def test_a_clinic_with_appointments_ahead_is_not_deleted(
     cancelled = BookingCancelled(version=3, by="patient", fee=price, was_confirmed=True, **facts)
     past = confirmed.model_copy(update={"booking_id": new_id(), "visit": visit(datetime(2020, 1, 1, tzinfo=UTC))})
 
-    async def told(*events: BookingConfirmed | BookingCancelled) -> None:
+    async def told(*events: AppointmentFact) -> None:
         async with service.database.transaction(tenant_id) as tx:
             for event in events:
-                await react(event, tx)
-
-    async def react(event: BookingConfirmed | BookingCancelled, tx: Transaction) -> None:
-        if isinstance(event, BookingConfirmed):
-            await handlers.note_confirmation(event, tx)
-        else:
-            await handlers.forget_cancelled(event, tx)
+                await REACTIONS[type(event)](event, tx)
 
     await told(past, confirmed)
     refused = await client.delete(clinic.url, headers=clinic.owner.headers)
@@ -226,6 +249,30 @@ async def test_a_clinic_with_appointments_ahead_is_not_deleted(
     assert refused.json()["appointments_ahead"] == 1
     await told(cancelled, confirmed)  # an older fact that comes late changes nothing
     assert (await client.delete(clinic.url, headers=clinic.owner.headers)).status_code == 204
+
+
+async def test_a_moved_appointment_lies_ahead_and_one_that_is_over_does_not(
+    client: httpx.AsyncClient, service: Service, new_clinic: Callable[..., Any]
+) -> None:
+    clinic = await new_clinic()
+    tenant_id, price, now = uuid.UUID(clinic.id), Money(amount=0, currency="pln"), datetime.now(UTC)
+    today, later = visit(now - timedelta(minutes=5)), visit(now + timedelta(days=3))
+    facts: dict[str, Any] = {"tenant_id": tenant_id, "person_id": new_id(), "contact_id": new_id(), "locale": "pl"}
+    came, missed = facts | {"booking_id": new_id()}, facts | {"booking_id": new_id()}
+
+    async def deleting_after(*events: AppointmentFact) -> int:
+        async with service.database.transaction(tenant_id) as tx:
+            for event in events:
+                await REACTIONS[type(event)](event, tx)
+        return (await client.delete(clinic.url, headers=clinic.owner.headers)).status_code
+
+    confirmed = BookingConfirmed(version=2, mode="free", price=price, amount_due=price, visit=today, **came)
+    moved = BookingRescheduled(version=3, visit=later, previous=today, by="staff", price=price, fee=price, **came)
+    assert await deleting_after(moved, confirmed) == 409
+    completed = BookingCompleted(version=4, visit=later, by="staff", **came)
+    confirmed = BookingConfirmed(version=2, mode="free", price=price, amount_due=price, visit=later, **missed)
+    assert await deleting_after(completed, confirmed) == 409
+    assert await deleting_after(BookingNoShow(version=3, visit=later, fee=price, **missed)) == 204
 
 
 async def add(client: httpx.AsyncClient, clinic: Clinic, email: str, role: str, by: Any = None) -> httpx.Response:

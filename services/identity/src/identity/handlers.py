@@ -6,8 +6,11 @@ from events.contracts.booking import (
     AppointmentRequested,
     ApprovalRequested,
     BookingCancelled,
+    BookingCompleted,
     BookingConfirmed,
+    BookingNoShow,
     BookingRejected,
+    BookingRescheduled,
     BookingUnfulfillable,
     HoldExpired,
 )
@@ -30,6 +33,24 @@ async def note_approval(event: ApprovalRequested, tx: Transaction) -> None:
 async def note_confirmation(event: BookingConfirmed, tx: Transaction) -> None:
     """It stands."""
     await _note(event, tx, ahead=True)
+
+
+@on(BookingRescheduled)
+async def note_new_time(event: BookingRescheduled, tx: Transaction) -> None:
+    """It has another time, maybe."""
+    await _note(event, tx, ahead=True)
+
+
+@on(BookingCompleted)
+async def forget_completed(event: BookingCompleted, tx: Transaction) -> None:
+    """It took place."""
+    await _note(event, tx, ahead=False)
+
+
+@on(BookingNoShow)
+async def forget_no_show(event: BookingNoShow, tx: Transaction) -> None:
+    """Nobody came."""
+    await _note(event, tx, ahead=False)
 
 
 @on(BookingRejected)

@@ -37,6 +37,19 @@ class CustomerAnswer(BaseModel):
     contact_id: UUID
 
 
+class PeopleQuery(BaseModel):
+    """Beginnings of names, an e-mail address, the end of a phone number."""
+
+    q: Annotated[str, StringConstraints(max_length=200)]
+    limit: int = Field(200, ge=1, le=1_000)
+
+
+class PeopleFound(BaseModel):
+    """People of the clinic."""
+
+    person_ids: list[UUID]
+
+
 class TenantView(BaseModel):
     """A clinic as other services ask for it."""
 

@@ -1,18 +1,21 @@
 """The `customer` of a request becomes a person of the clinic, known by the keyed hash of their address."""
 
 import time
+from typing import Any
 from uuid import UUID
 
 from events import Transaction, new_id
 from identity import clinics
 from identity.addresses import folded
 from identity.checks import usable_email, usable_phone
+from identity.customer_schemas import CustomerContent
 from identity.domain import language_of
 from identity.internal_schemas import Customer, CustomerAnswer, CustomerRequest, Recipient
-from identity.repository import accounts, members, people
+from identity.repository import accounts, customers, members, people
 from identity.repository.accounts import Account
 from identity.repository.people import Person
 from identity.sealing import PeopleKeys, open_document, seal_document
+from identity.searching import terms_asked, terms_of
 from identity.settings import IdentitySettings
 from servicekit.auth import ANONYMOUS, DESK, Principal
 from servicekit.capabilities import CustomerToken
@@ -37,15 +40,16 @@ async def identify(service: Service, tx: Transaction, request: CustomerRequest) 
         phone_is_enough=asking.is_staff(clinic.id, BOOKS_FOR_OTHERS),
     )
     keys = service.get(PeopleKeys)
-    person = await _person(tx, keys, customer)
+    locale = language_of(customer.locale, clinic.locales[0])
+    person = await _person(tx, keys, customer, locale)
     account = await _linked_account(tx, asking, customer)
     if account is not None and account.email_verified and person.user_id != account.id:
         await people.link(tx, person.id, account.id)
     contact_id = new_id()
-    locale = language_of(customer.locale, clinic.locales[0])
     document = {"name": customer.name, "email": customer.email, "phone": customer.phone}
     sealed = seal_document(keys.unwrap(person.id, person.wrapped_key), document, contact_id)
     await people.add_contact(tx, contact_id, person.id, sealed, locale, customer.time_zone)
+    await people.add_tokens(tx, person.id, tokens_of(tx, keys, document))
     token = CustomerToken(
         expires=int(time.time()) + TOKEN_SECONDS,
         tenant_id=clinic.id,
@@ -105,7 +109,23 @@ def _normalised(customer: Customer, country: str | None, *, allow_test: bool, ph
     return customer.model_copy(update=changes)
 
 
-async def _person(tx: Transaction, keys: PeopleKeys, customer: Customer) -> Person:
+def tokens_of(tx: Transaction, keys: PeopleKeys, document: dict[str, Any]) -> list[bytes]:
+    """What the person of these contact data is found by in the transaction's clinic."""
+    terms = terms_of(document["name"], document["email"], document["phone"])
+    return [keys.tokens(tx.tenant_id, term)[0] for term in terms]
+
+
+async def search(tx: Transaction, keys: PeopleKeys, query: str, limit: int) -> list[UUID]:
+    """Whom all words of the query fit, newest first: beginnings of names, an address, the end of a number."""
+    return await customers.search(tx, asked_tokens(tx, keys, query), limit)
+
+
+def asked_tokens(tx: Transaction, keys: PeopleKeys, query: str) -> list[list[bytes]]:
+    """For each word of a query, what it may be stored as; no words when it has none that could be found."""
+    return [keys.tokens(tx.tenant_id, term) for term in sorted(terms_asked(query))]
+
+
+async def _person(tx: Transaction, keys: PeopleKeys, customer: Customer, locale: str) -> Person:
     if customer.email:
         hashes = keys.address_hashes(tx.tenant_id, "email", folded(customer.email))
     else:
@@ -113,8 +133,10 @@ async def _person(tx: Transaction, keys: PeopleKeys, customer: Customer) -> Pers
     person = await people.find(tx, hashes)
     if person is None:
         person_id = new_id()
-        _, wrapped = keys.new_key(person_id)
-        person = await people.create(tx, person_id, hashes[0], wrapped) or await people.find(tx, hashes)
+        key, wrapped = keys.new_key(person_id)
+        content = CustomerContent(name=customer.name, email=customer.email, phone=customer.phone, locale=locale)
+        profile = seal_document(key, content.profile(), person_id)
+        person = await people.create(tx, person_id, hashes[0], wrapped, profile) or await people.find(tx, hashes)
     assert person is not None  # made here, or by the transaction that was faster
     return person
 

@@ -15,15 +15,17 @@ from servicekit.auth import Role
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """One line of text that can be shown anywhere."""
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
         raise ValueError("must not have control characters")
     return text
 
 
-def _lines(text: str) -> str:
+def lines(text: str) -> str:
+    """Lines of such text."""
     for line in text.splitlines():
-        _printable(line)
+        printable(line)
     return text
 
 
@@ -67,13 +69,11 @@ def _origin(origin: str) -> str:
     return origin.lower()
 
 
-Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_printable)
-]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(printable)]
 Short = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=320), AfterValidator(_printable)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=320), AfterValidator(printable)
 ]
-Address = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), AfterValidator(_lines)]
+Address = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), AfterValidator(lines)]
 Password = Annotated[str, StringConstraints(min_length=8, max_length=200)]
 Slug = Annotated[str, AfterValidator(_slug), Field(examples=["alfa"])]
 Zone = Annotated[str, AfterValidator(_time_zone), Field(examples=["Europe/Warsaw"])]
@@ -85,8 +85,8 @@ Origin = Annotated[str, AfterValidator(_origin)]
 # Stripe's limits of metadata.
 Metadata = Annotated[
     dict[
-        Annotated[str, StringConstraints(min_length=1, max_length=40), AfterValidator(_printable)],
-        Annotated[str, StringConstraints(max_length=500), AfterValidator(_lines)],
+        Annotated[str, StringConstraints(min_length=1, max_length=40), AfterValidator(printable)],
+        Annotated[str, StringConstraints(max_length=500), AfterValidator(lines)],
     ],
     Field(max_length=50),
 ]
@@ -112,7 +112,7 @@ class Register(BaseModel):
 class Login(BaseModel):
     """Signs in."""
 
-    email: Annotated[str, StringConstraints(max_length=320), AfterValidator(_printable)]
+    email: Annotated[str, StringConstraints(max_length=320), AfterValidator(printable)]
     password: Annotated[str, StringConstraints(max_length=1000)]
 
 

@@ -5,6 +5,7 @@ import hmac
 import json
 import os
 import unicodedata
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 NONCE_BYTES = 12
+TOKEN_BYTES = 16
 
 
 class PeopleKeys:
@@ -30,6 +32,15 @@ class PeopleKeys:
         folded = unicodedata.normalize("NFC", address).casefold()
         text = "\x00".join((str(tenant_id) if tenant_id else "", kind, folded)).encode()
         return [hmac.digest(_derive(master, "address"), text, hashlib.sha256) for master in self._masters.values()]
+
+    def tokens(self, tenant_id: UUID, term: str) -> list[bytes]:
+        """What a term that people are found by may be stored as, today's first. Half a hash is enough
+        for no two terms to meet, and keeps the index small."""
+        text = "\x00".join((str(tenant_id), term)).encode()
+        return [
+            hmac.digest(_derive(master, "search"), text, hashlib.sha256)[:TOKEN_BYTES]
+            for master in self._masters.values()
+        ]
 
     def new_key(self, person_id: UUID) -> tuple[bytes, bytes]:
         """A fresh key of a person: the key, and how it is stored."""
@@ -60,6 +71,7 @@ class PeopleKeys:
         return AESGCM(_derive(self._masters[number], use)).decrypt(nonce, content, about)
 
 
+@lru_cache(maxsize=64)
 def _derive(master: bytes, use: str) -> bytes:
     return hmac.digest(master, b"holdfast people " + use.encode(), hashlib.sha256)
 

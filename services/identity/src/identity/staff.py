@@ -9,7 +9,7 @@ from identity.addresses import folded
 from identity.checks import require_role, require_version, usable_email
 from identity.domain import may_manage
 from identity.errors import IllegalTransition
-from identity.repository import accounts, members
+from identity.repository import accounts, audit, members
 from identity.repository.members import Member
 from identity.schemas import MemberPatch, MemberView, NewMember
 from identity.sealing import PeopleKeys
@@ -47,6 +47,7 @@ async def add(tx: Transaction, asking: Principal, body: NewMember, keys: PeopleK
     else:
         # Also when it is invited already: the constraint says so.
         await members.invite(tx, member_id, hashes[0], keys.seal_text(email, member_id), body.role)
+    await audit.write(tx, asking.require_user(), own_role, "member.added", member_id, body.role)
     return await _told(tx, member_id)
 
 
@@ -67,6 +68,7 @@ async def change(
     if member.role == "owner":
         await _require_another_owner(tx, member)
     await members.set_role(tx, member_id, body.role)
+    await audit.write(tx, asking.require_user(), own_role, "member.changed", member_id, body.role)
     return await _told(tx, member_id)
 
 
@@ -83,6 +85,7 @@ async def remove(tx: Transaction, asking: Principal, member_id: UUID) -> None:
     if member.role == "owner":
         await _require_another_owner(tx, member)
     await members.delete(tx, member_id)
+    await audit.write(tx, asking.require_user(), own_role, "member.removed", member_id, member.role)
     await tx.emit(
         MemberChanged(
             tenant_id=tx.tenant_id,

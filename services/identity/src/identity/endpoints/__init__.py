@@ -1,7 +1,7 @@
 """HTTP in: each endpoint translates and makes one call."""
 
-from identity.endpoints import accounts, clinics, internal, members, seeding
+from identity.endpoints import accounts, clinics, customers, internal, members, seeding
 
-ROUTERS = (accounts.router, clinics.router, members.router, internal.router, seeding.router)
+ROUTERS = (accounts.router, clinics.router, members.router, customers.router, internal.router, seeding.router)
 
 __all__ = ["ROUTERS"]

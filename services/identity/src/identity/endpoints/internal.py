@@ -7,7 +7,15 @@ from fastapi import APIRouter, Depends
 
 from events.contracts.identity import TenantSettings
 from identity import clinics, people, users
-from identity.internal_schemas import CustomerAnswer, CustomerRequest, Recipient, TenantView, UserContact
+from identity.internal_schemas import (
+    CustomerAnswer,
+    CustomerRequest,
+    PeopleFound,
+    PeopleQuery,
+    Recipient,
+    TenantView,
+    UserContact,
+)
 from identity.sealing import PeopleKeys
 from servicekit.auth import calling_service
 from servicekit.edge import PlainTx, TenantTx, service_of
@@ -39,6 +47,12 @@ async def read_tenant(tx: PlainTx, name: str) -> TenantView:
 async def identify_customer(service: Composed, tx: TenantTx, body: CustomerRequest) -> CustomerAnswer:
     """Turns the `customer` of a request into a person of the clinic."""
     return await people.identify(service, tx, body)
+
+
+@router.post("/tenants/{clinic}/people/search")
+async def search_people(service: Composed, tx: TenantTx, body: PeopleQuery) -> PeopleFound:
+    """Whom all words of a text fit, newest first."""
+    return PeopleFound(person_ids=await people.search(tx, service.get(PeopleKeys), body.q, body.limit))
 
 
 @router.get("/tenants/{clinic}/contacts/{contact}")
