@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,16 @@ from sqlalchemy import text
 
 from events import Event, Money, new_id
 from events.brokers.kafka import KafkaBroker
-from events.contracts.booking import BookingCancelled, BookingConfirmed, HoldCreated, Visit
+from events.contracts.booking import (
+    BookingCancelled,
+    BookingCompleted,
+    BookingConfirmed,
+    BookingNoShow,
+    BookingRejected,
+    BookingRescheduled,
+    HoldCreated,
+    Visit,
+)
 from events.contracts.payment import PaymentSucceeded, RefundIssued
 from events.envelope import Record, seal
 from insight.main import build
@@ -54,6 +63,17 @@ class Story:
     def cancelled(self) -> Event:
         fee = Money(amount=5000, currency="pln")
         return BookingCancelled(**self.appointment, version=3, by="patient", fee=fee, was_confirmed=True)
+
+    def moved(self, version: int, resources: list[uuid.UUID], days: int) -> Event:
+        """To other resources, and so many days on; an hour long from then on."""
+        before, free = self.visit, Money(amount=0, currency="pln")
+        start = START + timedelta(days=days)
+        changes = {"resource_ids": resources, "start": start, "end": start + timedelta(hours=1)}
+        self.visit = self.visit.model_copy(update=changes)
+        self.appointment |= {"visit": self.visit}
+        return BookingRescheduled(
+            **self.appointment, version=version, previous=before, by="staff", price=free, fee=free
+        )
 
     def paid(self) -> Event:
         amount = Money(amount=20000, currency="pln")
@@ -173,6 +193,56 @@ async def service_transaction(service: Service) -> AsyncIterator[Any]:
     async with service.database.transaction() as tx:
         yield tx
     await service.close()
+
+
+async def test_busy_time_goes_where_the_visit_goes_and_stays_with_who_did_not_come(
+    publish: Callable[[list[Record]], Awaitable[None]], running: Running
+) -> None:
+    missed, kept, refused = Story(), Story(), Story()
+    stays, other = missed.resources[0], uuid.uuid4()
+    free = Money(amount=0, currency="pln")
+    async with running(f"insight-{uuid.uuid4().hex[:8]}") as service:
+        told = [
+            missed.held(),
+            missed.confirmed(),
+            missed.moved(3, [stays, other], 1),
+            missed.moved(4, [stays, other], 2),
+        ]
+        told.append(BookingNoShow(**missed.appointment, version=5, fee=free))
+        await publish(sealed(*told))
+        found = await until_facts(service, missed, 5)
+        assert found["busy"] == {
+            ("2026-12-01", stays): (0, 0),
+            ("2026-12-01", missed.resources[1]): (0, 0),
+            ("2026-12-02", stays): (0, 0),
+            ("2026-12-02", other): (0, 0),
+            ("2026-12-03", stays): (1, 3600),
+            ("2026-12-03", other): (1, 3600),
+        }
+        assert await steps(service, missed) == {"rescheduled": 2, "completed": 0, "no_show": 1}
+
+        await publish(
+            sealed(kept.held(), kept.confirmed(), BookingCompleted(**kept.appointment, version=3, by="staff"))
+        )
+        found = await until_facts(service, kept, 3)
+        assert found["busy"] == {("2026-12-01", resource): (1, 1800) for resource in kept.resources}
+        assert await steps(service, kept) == {"rescheduled": 0, "completed": 1, "no_show": 0}
+
+        # It moved to where the clinic has to approve, and the clinic did not.
+        held, confirmed = refused.held(), refused.confirmed()
+        gone = [
+            refused.moved(3, refused.resources, 1),
+            BookingRejected(**refused.appointment, version=5, reason="rejected"),
+        ]
+        await publish(sealed(held, confirmed, *gone))
+        found = await until_facts(service, refused, 4)
+        assert set(found["busy"].values()) == {(0, 0)}
+
+
+async def steps(service: Service, story: Story) -> dict[str, int]:
+    async with service.database.transaction(story.tenant) as tx:
+        row = (await tx.connection.execute(text("SELECT rescheduled, completed, no_show FROM daily_offering"))).one()
+        return dict(row._mapping)
 
 
 async def test_reading_begins_where_postgres_says_whatever_kafka_says(

@@ -21,8 +21,8 @@ WHERE coalesce(r.total, 0) <> p.refunded
 """
 
 # What a booking's end allows: an appointment that stands its payment (also while a move of it waits for approval), one
-# that was called off or missed its fee, all others nothing. A payment that failed after the confirmation leaves the appointment standing and nothing kept. What
-# staff gave back by hand may have been a part of the fee.
+# that was called off or missed its fee, all others nothing. A payment that failed after the confirmation leaves the
+# appointment standing and nothing kept. What staff gave back by hand may have been a part of the fee.
 KEPT = """
 SELECT b.id, format('The booking is %s and may keep %s, and %s %s is kept for it.', b.status, allowed.amount,
        kept.amount, b.currency) AS sentence

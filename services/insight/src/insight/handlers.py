@@ -5,8 +5,11 @@ from events.contracts.availability import AvailabilityChanged
 from events.contracts.booking import (
     AppointmentRequested,
     BookingCancelled,
+    BookingCompleted,
     BookingConfirmed,
+    BookingNoShow,
     BookingRejected,
+    BookingRescheduled,
     BookingUnfulfillable,
     HoldCreated,
     HoldExpired,
@@ -33,6 +36,24 @@ async def count_request(event: AppointmentRequested, tx: Transaction) -> None:
 async def count_confirmed(event: BookingConfirmed, tx: Transaction) -> None:
     """The appointment stands: its resources are busy."""
     await service.count_visit(tx, event, event.visit, "confirmed")
+
+
+@on(BookingRescheduled)
+async def count_rescheduled(event: BookingRescheduled, tx: Transaction) -> None:
+    """Another time, or other resources: those are busy now."""
+    await service.count_visit(tx, event, event.visit, "rescheduled")
+
+
+@on(BookingCompleted)
+async def count_completed(event: BookingCompleted, tx: Transaction) -> None:
+    """The visit took place."""
+    await service.count_visit(tx, event, event.visit, "completed")
+
+
+@on(BookingNoShow)
+async def count_no_show(event: BookingNoShow, tx: Transaction) -> None:
+    """The patient did not come; the time was kept all the same."""
+    await service.count_visit(tx, event, event.visit, "no_show")
 
 
 @on(BookingCancelled)
@@ -83,8 +104,9 @@ async def count_fact(event: Event, tx: Transaction) -> None:
 
 
 SPECIAL = (
-    HoldCreated, AppointmentRequested, BookingConfirmed, BookingCancelled, HoldExpired, BookingRejected,
-    BookingUnfulfillable, PaymentSucceeded, PaymentCaptured, RefundIssued,
+    HoldCreated, AppointmentRequested, BookingConfirmed, BookingRescheduled, BookingCompleted, BookingNoShow,
+    BookingCancelled, HoldExpired, BookingRejected, BookingUnfulfillable, PaymentSucceeded, PaymentCaptured,
+    RefundIssued,
 )  # fmt: skip
 # An availability change repeats what bookings and calendars said, many times an hour: not a fact to count.
 REPEATED = (AvailabilityChanged,)

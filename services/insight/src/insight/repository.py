@@ -1,6 +1,7 @@
 """All SQL of insight."""
 
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import text
@@ -8,7 +9,21 @@ from sqlalchemy import text
 from events import Transaction
 from events.contracts.booking import Visit
 
-STEPS = ("held", "requested", "confirmed", "cancelled", "expired", "rejected", "unfulfillable")
+STEPS = (
+    "held", "requested", "confirmed", "rescheduled", "completed", "no_show", "cancelled", "expired", "rejected",
+    "unfulfillable",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What a booking occupies; `confirmed` while that is in the counts of its resources."""
+
+    resource_ids: list[UUID]
+    start: datetime
+    end: datetime
+    confirmed: bool
+
 
 _ADVANCE = text("""
 INSERT INTO progress (topic, partition, next_offset) VALUES (:topic, :partition, :next)
@@ -35,13 +50,16 @@ DO UPDATE SET bookings = d.bookings + :bookings, busy_seconds = d.busy_seconds +
 # Bookings and payments come from two topics: without the lock, each could miss the other's uncommitted row.
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:booking, 1))")
 _KEEP = text("""
-INSERT INTO booking AS b (tenant_id, booking_id, offering_id, resource_ids, starts_at, ends_at)
-VALUES (:tenant, :booking, :offering, :resources, :start, :end)
+INSERT INTO booking AS b (tenant_id, booking_id, offering_id, resource_ids, starts_at, ends_at, confirmed)
+VALUES (:tenant, :booking, :offering, :resources, :start, :end, :confirmed)
 ON CONFLICT (tenant_id, booking_id)
-DO UPDATE SET offering_id = :offering, resource_ids = :resources, starts_at = :start, ends_at = :end
-RETURNING confirmed
+DO UPDATE SET offering_id = :offering, resource_ids = :resources, starts_at = :start, ends_at = :end,
+  confirmed = :confirmed
 """)
-_SET_CONFIRMED = text("UPDATE booking SET confirmed = :confirmed WHERE tenant_id = :tenant AND booking_id = :booking")
+_BOOKED = text("""
+SELECT resource_ids, starts_at AS start, ends_at AS "end", confirmed FROM booking
+WHERE tenant_id = :tenant AND booking_id = :booking
+""")
 _OFFERING = text("SELECT offering_id FROM booking WHERE tenant_id = :tenant AND booking_id = :booking")
 _ADD_MOVEMENT = text("""
 INSERT INTO movement (tenant_id, booking_id, day, charged, refunded, currency)
@@ -93,9 +111,16 @@ async def lock_booking(tx: Transaction, booking_id: UUID) -> None:
     await tx.connection.execute(_LOCK, {"booking": str(booking_id)})
 
 
-async def keep_booking(tx: Transaction, booking_id: UUID, visit: Visit) -> bool:
-    """Stores what was booked; returns whether it was confirmed."""
-    row = await tx.connection.execute(
+async def booked(tx: Transaction, booking_id: UUID) -> Booked | None:
+    """What the booking occupied so far, None while nothing was heard of it."""
+    parameters = {"tenant": tx.tenant_id, "booking": booking_id}
+    row = (await tx.connection.execute(_BOOKED, parameters)).one_or_none()
+    return Booked(**row._mapping) if row is not None else None
+
+
+async def keep_booking(tx: Transaction, booking_id: UUID, visit: Visit, *, confirmed: bool) -> None:
+    """Stores what was booked, and whether it is in its resources' counts."""
+    await tx.connection.execute(
         _KEEP,
         {
             "tenant": tx.tenant_id,
@@ -104,14 +129,9 @@ async def keep_booking(tx: Transaction, booking_id: UUID, visit: Visit) -> bool:
             "resources": visit.resource_ids,
             "start": visit.start,
             "end": visit.end,
+            "confirmed": confirmed,
         },
     )
-    return bool(row.scalar_one())
-
-
-async def set_confirmed(tx: Transaction, booking_id: UUID, confirmed: bool) -> None:
-    """Notes whether the booking is in its resources' counts."""
-    await tx.connection.execute(_SET_CONFIRMED, {"tenant": tx.tenant_id, "booking": booking_id, "confirmed": confirmed})
 
 
 async def offering_of(tx: Transaction, booking_id: UUID) -> UUID | None:

@@ -7,8 +7,14 @@ from uuid import UUID
 from events import Event, Money, Transaction
 from events.contracts.booking import BookingFact, Visit
 from insight import repository
+from insight.repository import Booked
 
-Step = Literal["held", "requested", "confirmed", "cancelled", "expired", "rejected", "unfulfillable"]
+Step = Literal[
+    "held", "requested", "confirmed", "rescheduled", "completed", "no_show", "cancelled", "expired", "rejected",
+    "unfulfillable",
+]  # fmt: skip
+ENDS: frozenset[Step] = frozenset(("cancelled", "expired", "rejected", "unfulfillable"))
+"""Steps after which a booking's resources are free again. Who did not come kept them busy."""
 
 
 async def count_fact(tx: Transaction, event: Event) -> None:
@@ -18,19 +24,26 @@ async def count_fact(tx: Transaction, event: Event) -> None:
 
 async def count_visit(tx: Transaction, event: BookingFact, visit: Visit, step: Step) -> None:
     """One more booking of the offering at this step on the day it was said; from `confirmed` on its resources are
-    busy on the day of the visit, until it is called off."""
+    busy on the day of the visit, wherever it moves, until it is called off."""
     await count_fact(tx, event)
     await repository.add_step(tx, _day(tx), visit.offering_id, step)
     await repository.lock_booking(tx, event.booking_id)
-    was_confirmed = await repository.keep_booking(tx, event.booking_id, visit)
-    is_confirmed = step == "confirmed" or (was_confirmed and step in ("held", "requested"))
-    if is_confirmed != was_confirmed:
-        await repository.set_confirmed(tx, event.booking_id, is_confirmed)
-        sign = 1 if is_confirmed else -1
-        seconds = round((visit.end - visit.start).total_seconds())
-        for resource_id in sorted(visit.resource_ids):
-            await repository.add_busy(tx, _utc_day(visit.start), resource_id, sign, sign * seconds)
+    before = await repository.booked(tx, event.booking_id)
+    was_busy = before is not None and before.confirmed
+    is_busy = step not in ENDS and (was_busy or step == "confirmed")
+    after = Booked(visit.resource_ids, visit.start, visit.end, is_busy)
+    if before is not None and was_busy and before != after:
+        await _count_busy(tx, before, -1)
+    if is_busy and before != after:
+        await _count_busy(tx, after, 1)
+    await repository.keep_booking(tx, event.booking_id, visit, confirmed=is_busy)
     await repository.count_waiting_money(tx, event.booking_id, visit.offering_id)
+
+
+async def _count_busy(tx: Transaction, booked: Booked, sign: int) -> None:
+    seconds = round((booked.end - booked.start).total_seconds())
+    for resource_id in sorted(booked.resource_ids):
+        await repository.add_busy(tx, _utc_day(booked.start), resource_id, sign, sign * seconds)
 
 
 async def count_money(
