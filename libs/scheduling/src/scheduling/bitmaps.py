@@ -8,8 +8,10 @@ runs over granules. Bitmaps are immutable; operations on two need the same horiz
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import gcd
+from operator import itemgetter
 from typing import NoReturn
 
 from scheduling.instants import GRANULE, Minute, Span, whole_granules
@@ -17,6 +19,7 @@ from scheduling.instants import GRANULE, Minute, Span, whole_granules
 _HEADER = struct.Struct("<BqI")  # format version, origin, granules
 _VERSION = 1
 _EIGHT = 8 * GRANULE  # minutes in a byte
+_DIGITS = bytes.maketrans(b"01", b"\x00\x01")
 _OFFSETS = tuple(tuple(GRANULE * i for i in range(8) if byte >> i & 1) for byte in range(256))
 
 
@@ -169,11 +172,7 @@ class Bitmap:
 
     def minutes(self) -> list[Minute]:
         """The starts of all set granules as sorted epoch minutes."""
-        data = self.bits.to_bytes(-(-self.bits.bit_length() // 8), "little")
-        origin = self.horizon.origin
-        eights = zip(range(origin, origin + len(data) * _EIGHT, _EIGHT), data, strict=True)
-        # Most bytes are empty (nights, other steps) and cost one test.
-        return [start + offset for start, byte in eights if byte for offset in _OFFSETS[byte]]
+        return minutes(self.bits, self.horizon.origin)
 
     def first(self) -> Minute | None:
         """The start of the first set granule, or None."""
@@ -243,6 +242,43 @@ def runs(bits: int, length: int) -> int:
     if known < length:
         bits &= bits >> (length - known)
     return bits
+
+
+def minutes(bits: int, origin: Minute) -> list[Minute]:
+    """The starts of all set bits as sorted epoch minutes, bit 0 being the granule that starts at `origin`."""
+    data = bits.to_bytes(-(-bits.bit_length() // 8), "little")
+    eights = zip(range(origin, origin + len(data) * _EIGHT, _EIGHT), data, strict=True)
+    # Most bytes are empty (nights, other steps) and cost one test.
+    return [start + offset for start, byte in eights if byte for offset in _OFFSETS[byte]]
+
+
+class Picker:
+    """Reads the same positions out of many bitmaps: for a table of who is free when, column by column.
+
+    `positions` are numbers of bits, sorted and distinct. ValueError when there are none.
+    """
+
+    def __init__(self, positions: Sequence[int]) -> None:
+        if not positions:
+            raise ValueError("a picker needs a position")
+        self._first = positions[0]
+        # Starts lie on a step: what is between them is dropped before they are looked up one by one.
+        self._step = gcd(*(position - self._first for position in positions)) or 1
+        self._width = positions[-1] - self._first + 1
+        self._top = 1 << self._width
+        wanted = [(position - self._first) // self._step for position in positions]
+        self._all = len(wanted) == (self._width - 1) // self._step + 1
+        self._get = itemgetter(*wanted)
+        self._count = len(wanted)
+
+    def of(self, bits: int) -> bytes:
+        """A byte for each position, 0 or 1, in their order."""
+        inside = bits >> self._first & self._top - 1
+        if not inside:
+            return bytes(self._count)
+        # In C from here on: the digits, the lowest first, every step-th of them, then those that are wanted.
+        digits = bin(inside | self._top)[: 2 : -self._step].encode().translate(_DIGITS)
+        return digits if self._all else bytes(self._get(digits))
 
 
 def _shifted(bits: int, by: int) -> int:

@@ -1,26 +1,34 @@
-"""What a search looks at: the asked range, the offering's needs, and each resource as bitmaps. Pure.
+"""One resource within the searched stretch as bitmaps: which starts its hours allow and which are free. Pure.
 
-Instants are epoch minutes (see `scheduling`). Each resource becomes a `Calendar`: bitmaps of the starts that its
-hours allow and of those that are free.
+Instants are epoch minutes, bit i of a bitmap is the granule [origin + 5i, origin + 5i + 5) (see `scheduling`). The
+stretch is a whole number of chunks, as the database keeps them.
 """
 
 from bisect import bisect_right
-from collections import Counter, OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from scheduling.bitmaps import Bitmap, Horizon
-from scheduling.instants import DAY, Minute, Span
-from scheduling.search import Visit, free, grid, listed
+import msgspec
+
+from scheduling import public_holidays, times_off
+from scheduling.bitmaps import Horizon, runs
+from scheduling.instants import DAY, GRANULE, Minute, Span, span, utc
+from scheduling.search import grid, listed
 from scheduling.templates import Starts, Template
 from scheduling.zones import day_span, local_date, zone
 
-MARGIN = 2 * DAY
-"""Beyond the asked range the horizon reaches at least as far as the longest visit with its buffers (24 hours)."""
+CHUNK = 8 * DAY
+CHUNK_GRANULES = CHUNK // GRANULE
+LONGEST = DAY
+"""No visit takes longer with its buffers (booking's CHECK)."""
+
+KINDS = {"practitioner": "p", "room": "r", "equipment": "e", "virtual": "v"}
+_KEPT_HOURS = 32
+_PACK = msgspec.msgpack.Encoder(uuid_format="bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +36,30 @@ class Range:
     """The asked local dates first … last in `tz`, narrowed to starts in [not_before, until)."""
 
     tz: ZoneInfo
+    first: date
     days: tuple[Minute, ...]
     not_before: Minute
     until: Minute
-    horizon: Horizon
+    first_chunk: int
+    chunks: int
 
     @classmethod
-    def of(cls, tz: ZoneInfo, first: date, last: date, not_before: Minute, until: Minute) -> "Range":
-        """Of dates that are not far from one another; ValueError before 2000."""
-        days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
-        opens, closes = day_span(first, tz)[0], day_span(last, tz)[1]
+    def of(cls, tz: ZoneInfo, first: date, last: date, not_before: Minute, until: Minute, pad: int = 0) -> "Range":
+        """Of dates that are not far from one another; `pad` is how far around external events nothing may be.
+
+        ValueError before 2000.
+        """
+        days = tuple(day_span(first + timedelta(days=number), tz)[0] for number in range((last - first).days + 1))
+        opens, closes = days[0], day_span(last, tz)[1]
+        first_chunk = (opens - LONGEST - pad) // CHUNK
         return cls(
             tz=tz,
-            days=tuple(day_span(day, tz)[0] for day in days),
+            first=first,
+            days=days,
             not_before=max(not_before, opens),
             until=max(opens, min(until, closes)),
-            horizon=Horizon.covering(opens - MARGIN, closes + MARGIN, align=DAY),
+            first_chunk=first_chunk,
+            chunks=(closes + LONGEST + pad) // CHUNK - first_chunk + 1,
         )
 
     @property
@@ -51,30 +67,122 @@ class Range:
         """Whether no start can lie in it."""
         return self.not_before >= self.until
 
+    @property
+    def horizon(self) -> Horizon:
+        """All of the chunks."""
+        return Horizon(self.first_chunk * CHUNK, self.chunks * CHUNK_GRANULES)
+
+    @property
+    def origin(self) -> Minute:
+        """Where bit 0 begins."""
+        return self.first_chunk * CHUNK
+
+    @property
+    def window(self) -> int:
+        """Bits of the starts in [not_before, until)."""
+        first, last = -((self.origin - self.not_before) // GRANULE), -((self.origin - self.until) // GRANULE)
+        return ((1 << max(0, last - first)) - 1) << first
+
+    def granule(self, minute: Minute) -> int:
+        """The number of the bit that `minute` falls on; what is outside has one outside."""
+        return (minute - self.origin) // GRANULE
+
     def day(self, minute: Minute) -> int:
-        """The number of the asked date that shows at `minute`."""
-        return bisect_right(self.days, minute)
+        """The number of the asked date that shows at `minute`, the first one is 0."""
+        return bisect_right(self.days, minute) - 1
+
+    def day_granules(self, day: int) -> tuple[int, int]:
+        """The bits of an asked date, as a half-open pair."""
+        first = self.granule(self.days[day])
+        last = self.days[day + 1] if day + 1 < len(self.days) else max(self.until, self.days[day] + DAY)
+        return first, self.granule(last)
 
 
-@dataclass(frozen=True, slots=True)
+class Away(NamedTuple):
+    """Time off as it is stored; with `rrule` it comes back."""
+
+    start: datetime
+    end: datetime
+    rrule: str | None
+    time_zone: str
+
+
+@dataclass(slots=True, eq=False)
 class Resource:
-    """What the search has to know of a resource. `schedule` is the stored document."""
+    """What the search has to know of a resource: kept until its row has another version, with its expanded hours."""
 
     id: UUID
     type: str
+    name: str
+    slug: str
+    time_zone: str
+    location_id: UUID | None
+    bio: str | None
     before: int
     after: int
     approval: bool
-    schedule: dict[str, object] | None
+    schedule: Template | None
     schedule_version: int
+    version: int
+    time_off: tuple[Away, ...]
+    quoted: bytes = field(init=False)
+    """The id as JSON."""
+    _hours: dict[tuple[object, ...], int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.quoted = f'"{self.id}"'.encode()
+
+    def hours(self, duration: int, step: int, starts: Starts | None, asked: Range, *, holidays: bool = True) -> int:
+        """Bits of the starts that its working hours and its time off allow, within the chunks of `asked`.
+
+        Practitioners work by their schedule only; a room or a thing without one is always there. `holidays=False`
+        asks as if there were none.
+        """
+        key = (duration, step, starts, asked.first_chunk, asked.chunks, holidays)
+        if (found := self._hours.get(key)) is None:
+            if len(self._hours) >= _KEPT_HOURS:
+                del self._hours[next(iter(self._hours))]
+            found = self._hours[key] = self._expanded(duration, step, starts, asked, holidays)
+        return found
+
+    def _expanded(self, duration: int, step: int, starts: Starts | None, asked: Range, holidays: bool) -> int:
+        # A day more at the end, so that a visit across the last chunk's end is known to fit.
+        horizon = Horizon(asked.origin, asked.chunks * CHUNK_GRANULES + LONGEST // GRANULE)
+        if self.schedule is None:
+            bits = 0 if self.type == "practitioner" else horizon.mask
+        else:
+            tz = zone(self.schedule.time_zone)
+            first, last = local_date(horizon.origin, tz) - timedelta(days=1), local_date(horizon.end, tz)
+            closed = self._holidays(first, last) if holidays else frozenset()
+            ranges = self.schedule.expand(first, last, closed)
+            if starts is None:
+                bits = grid(horizon, ranges, duration, step).bits
+            else:
+                bits = listed(horizon, ranges, duration, starts.expand(tz, first, last)).bits
+        if away := horizon.bits(self._away(horizon)):
+            bits &= runs(horizon.mask ^ away, duration // GRANULE)
+        return bits & ((1 << asked.chunks * CHUNK_GRANULES) - 1)
+
+    def _holidays(self, first: date, last: date) -> frozenset[date]:
+        kept = self.schedule.holidays if self.schedule else None
+        return public_holidays.dates(kept.country, kept.region, first, last) if kept else frozenset()
+
+    def is_away(self, horizon: Horizon, start: Minute, end: Minute) -> bool:
+        """Whether time off falls on [start, end), which lies within the horizon."""
+        return any(first < end and start < last for first, last in self._away(horizon))
+
+    def _away(self, horizon: Horizon) -> Iterable[Span]:
+        since, until = utc(horizon.origin), utc(horizon.end)
+        for one in self.time_off:
+            for start, end in times_off.within(one.start, one.end, one.rrule, one.time_zone, since, until):
+                yield span(start, end)
 
 
 class Claim(NamedTuple):
-    """What occupies a resource: `claim_start`–`claim_end` with buffers, `start`–`end` without."""
+    """A row of what occupies a resource: `claim_start`–`claim_end` with buffers, `start`–`end` without."""
 
-    resource_id: UUID
-    slot_id: UUID
-    offering_id: UUID
+    slot_id: bytes
+    offering_id: bytes
     claim_start: Minute
     claim_end: Minute
     start: Minute
@@ -82,127 +190,91 @@ class Claim(NamedTuple):
     capacity: int
     reserved: int
     held: bool
-
-    @property
-    def span(self) -> Span:
-        """With buffers."""
-        return self.claim_start, self.claim_end
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the search has to know of an offering. Each requirement lists its resources in stable order."""
-
-    offering_id: UUID
-    duration: int
-    step: int
-    starts: Starts | None
-    before: int
-    after: int
-    capacity: int
-    requirements: tuple[tuple[Resource, ...], ...]
-    leading: int
+    cancelled: bool
 
 
 @dataclass(slots=True)
-class Calendar:
-    """One resource within the horizon."""
+class Taken:
+    """What is known of a resource's time: bookings and external events (not padded) as bits, the rest as rows."""
 
-    resource: Resource
-    visit: Visit
-    allowed: Bitmap
-    """Starts that its hours and its blocks allow, whatever is claimed."""
-    free: Bitmap
-    blocks: Bitmap
+    claimed: int
+    started: int
+    external: int
     claims: list[Claim]
-    load: Counter[int]
-    """How often it is claimed by date."""
-    starts: frozenset[Minute] = frozenset()
-    """`free` once more, for looking up single starts."""
-    before: int = 0
-    after: int = 0
 
-    def __post_init__(self) -> None:
-        self.starts = frozenset(self.free.minutes())
-        self.before, self.after = self.visit.before, self.visit.duration + self.visit.after
+    @classmethod
+    def nothing(cls) -> "Taken":
+        """Nobody has asked for it yet."""
+        return cls(0, 0, 0, [])
 
-    def claim(self, start: Minute) -> Span:
+    def from_chunk(self, chunks: int, asked: Range) -> "Taken":
+        """The same as seen within `asked`, which begins that many chunks later."""
+        shift, mask = chunks * CHUNK_GRANULES, asked.horizon.mask
+        return Taken(
+            self.claimed >> shift & mask, self.started >> shift & mask, self.external >> shift & mask, self.claims
+        )
+
+
+class Seat:
+    """A resource as part of an assignment, and how far its claim reaches around a start."""
+
+    __slots__ = ("after", "before", "head", "resource", "tail")
+
+    def __init__(self, resource: Resource, before: int, after: int) -> None:
+        self.resource = resource
+        self.before = before
+        self.after = after
+        # The fields of `servicekit.capabilities.OfferedResource` around the two instants.
+        self.head = b"\x96" + _PACK.encode(resource.id)
+        self.tail = b"".join(
+            _PACK.encode(part) for part in (KINDS[resource.type], resource.schedule_version, resource.approval)
+        )
+
+    def span(self, start: Minute) -> Span:
         """What the visit would claim at this start."""
         return start - self.before, start + self.after
 
 
-class Grids:
-    """The starts that working hours allow, by resource, version of its schedule, horizon and steps: the slow part."""
+class Calendar:
+    """One resource within the searched stretch."""
 
-    def __init__(self, size: int = 4096) -> None:
-        self._size = size
-        self._kept: OrderedDict[tuple[object, ...], Bitmap] = OrderedDict()
+    __slots__ = ("allowed", "claims", "free", "resource", "seat", "started", "weight")
 
-    def allowed(self, resource: Resource, wanted: Wanted, leads: bool, horizon: Horizon) -> Bitmap:
-        """Practitioners work by their schedule only; a room or a thing without one is always there."""
-        starts, step = (wanted.starts, wanted.step) if leads else (None, 5)
-        key = (
-            resource.id,
-            resource.schedule_version,
-            horizon,
-            wanted.duration,
-            step,
-            starts,
-            resource.schedule is None,
-        )
-        if (found := self._kept.get(key)) is not None:
-            self._kept.move_to_end(key)
-            return found
-        made = self._made(resource, wanted.duration, step, starts, horizon)
-        self._kept[key] = made
-        if len(self._kept) > self._size:
-            self._kept.popitem(last=False)
-        return made
+    def __init__(
+        self, seat: Seat, allowed: int, free: int, taken: Taken, *, weight: int = 0, started: int | None = None
+    ) -> None:
+        self.resource = seat.resource
+        self.seat = seat
+        self.allowed = allowed
+        """Starts that its hours and its blocks allow, whatever is claimed."""
+        self.free = free
+        self.started = taken.started if started is None else started
+        """Where visits begin that are there."""
+        self.claims = taken.claims
+        self.weight = weight
 
-    def _made(self, resource: Resource, duration: int, step: int, starts: Starts | None, horizon: Horizon) -> Bitmap:
-        if resource.schedule is None:
-            always = resource.type != "practitioner"
-            return Bitmap.full(horizon) if always else Bitmap.empty(horizon)
-        template = Template.parse(resource.schedule)
-        tz = zone(template.time_zone)
-        first = local_date(horizon.origin, tz) - timedelta(days=1)
-        last = local_date(horizon.end, tz)
-        ranges = template.expand(first, last)
-        if starts is None:
-            return grid(horizon, ranges, duration, step)
-        return listed(horizon, ranges, duration, starts.expand(tz, first, last))
+    def load_between(self, first: int, last: int) -> int:
+        """How many visits begin on the granules first … last - 1."""
+        return (self.started >> first & ((1 << (last - first)) - 1)).bit_count() if self.started else 0
 
 
-def calendars(
-    wanted: Wanted,
-    asked: Range,
-    grids: Grids,
-    claims: Iterable[Claim],
-    blocks: dict[UUID, list[Span]],
-) -> list[list[Calendar]]:
-    """The calendars of each requirement. `blocks` are padded already."""
-    by_resource: dict[UUID, list[Claim]] = {}
-    for claim in claims:
-        by_resource.setdefault(claim.resource_id, []).append(claim)
+def calendar(
+    seat: Seat, taken: Taken, hours: int, asked: Range, *, duration: int, pad: int, forbidden: int = 0, weight: int = 0
+) -> Calendar:
+    """The resource's bitmaps for a visit of `duration` minutes.
 
-    def calendar(resource: Resource, leads: bool) -> Calendar:
-        visit = Visit(wanted.duration, max(wanted.before, resource.before), max(wanted.after, resource.after))
-        own = by_resource.get(resource.id, [])
-        blocked = Bitmap.of(asked.horizon, blocks.get(resource.id, ()))
-        hours = grids.allowed(resource, wanted, leads, asked.horizon)
-        unblocked = free(visit, Bitmap.empty(asked.horizon), blocked)
-        busy = Bitmap.of(asked.horizon, [claim.span for claim in own])
-        return Calendar(
-            resource=resource,
-            visit=visit,
-            allowed=(hours & unblocked).between(asked.not_before, asked.until),
-            free=(hours & free(visit, busy, blocked)).between(asked.not_before, asked.until),
-            blocks=blocked,
-            claims=own,
-            load=Counter(asked.day(claim.start) for claim in own),
-        )
-
-    return [
-        [calendar(resource, number == wanted.leading) for resource in requirement]
-        for number, requirement in enumerate(wanted.requirements)
-    ]
+    The claim (the visit with its buffers) must miss other claims; the visit itself, widened by `pad`, external events.
+    `forbidden`: starts that a rule forbids, and those of sessions that were cancelled.
+    """
+    horizon = asked.horizon
+    mask = horizon.mask
+    allowed = hours & asked.window
+    if taken.external:
+        allowed &= runs(mask ^ taken.external & mask, (duration + 2 * pad) // GRANULE) << pad // GRANULE
+    live = [claim for claim in taken.claims if claim.held and not claim.cancelled]
+    busy = taken.claimed | (horizon.bits((claim.claim_start, claim.claim_end) for claim in live) if live else 0)
+    free = allowed & ~forbidden
+    if busy:
+        free &= runs(mask ^ busy, (seat.before + seat.after) // GRANULE) << seat.before // GRANULE
+    started = taken.started | (horizon.bits((claim.start, claim.start + GRANULE) for claim in live) if live else 0)
+    return Calendar(seat, allowed, free, taken, weight=weight, started=started)

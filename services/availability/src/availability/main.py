@@ -3,8 +3,11 @@
 import gc
 
 from availability import handlers, jobs  # noqa: F401  (registered by being imported)
+from availability.alternatives import Alternatives
 from availability.endpoints import internal, router
 from availability.live import Ends, KafkaEnds, LiveCursor
+from availability.looking import Looker
+from availability.repairs import Repairs
 from availability.settings import AvailabilitySettings
 from availability.slots import Slots
 from events.brokers import Broker
@@ -19,7 +22,12 @@ def build(
     service = Service("availability", settings, routers=(router, internal), broker=broker)
     cursor = LiveCursor(ends or KafkaEnds(settings.kafka_bootstrap))
     service.provide(cursor)
-    service.provide(Slots(service.database, cursor, service.signer("offers"), settings.offer_seconds))
+    looker = Looker(service.database, service.hot)
+    signer = service.signer("offers")
+    slots = Slots(service.database, looker, cursor, signer, settings.offer_seconds)
+    service.provide(slots)
+    service.provide(Alternatives(looker, slots, signer))
+    service.provide(Repairs(looker, slots))
     service.background(cursor.run)
     service.ready_when("live_cursor", lambda: cursor.known or not cursor.followed)
     # What is loaded now stays: without this the collector walks through all of it while a search makes its slots.

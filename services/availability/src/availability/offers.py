@@ -1,23 +1,33 @@
-"""Found starts as answers: slots of the public API, each with a signed offer to hold it."""
+"""Found starts as answers: slots of the public API as JSON, each with a signed offer to hold it.
 
+A month of slots has thousands, so each is put together from parts that are encoded once. The offer is
+`servicekit.capabilities.Offer` in MessagePack, field by field.
+"""
+
+import struct
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from availability.repository import Row
-from availability.search import Found, Placed
+import msgspec
+
+from availability.directory import Directory, Offering
+from availability.search import Found, Served
 from scheduling.instants import DAY, Minute, utc
 from scheduling.zones import to_local
-from servicekit.capabilities import Offer, OfferedResource
+from servicekit.capabilities import Offer
 from servicekit.signing import Signer
 
 _TIMES = tuple(f"T{minute // 60:02}:{minute % 60:02}:00" for minute in range(DAY))
-KINDS = {"practitioner": "p", "room": "r", "equipment": "e", "virtual": "v"}
+_PACK = msgspec.msgpack.Encoder(uuid_format="bytes").encode
+_FIELDS = len(Offer.__struct_fields__)
+# Two instants in epoch seconds as MessagePack's uint32.
+_INSTANTS = struct.Struct(">BIBI")
+_UINT32 = 0xCE
 
 
 class Clock:
-    """Instants as the texts of an answer. A month of slots has thousands, so dates and offsets are kept by day."""
+    """Instants as the texts of an answer; dates and offsets are kept by day."""
 
     def __init__(self, tz: ZoneInfo) -> None:
         self._tz = tz
@@ -52,66 +62,114 @@ def _offset(local: datetime) -> tuple[int, str, str]:
 
 
 class Desk:
-    """Makes the slots of one answer."""
+    """Makes the slots of one answer.
 
-    def __init__(self, offering: Row, signer: Signer, expires: int, tz: ZoneInfo, *, provider_chosen: bool) -> None:
-        self._offering = dict(offering)
+    `provider_chosen`: the patient asked for this practitioner, not for any; `override`: the offers break a rule.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        offering: Offering,
+        signer: Signer,
+        expires: int,
+        tz: ZoneInfo,
+        *,
+        provider_chosen: bool,
+        override: bool = False,
+        duration: int | None = None,
+    ) -> None:
+        assert directory.clinic is not None  # searches begin with it
         self._signer = signer
-        self._expires = expires
-        self._tz = tz
-        self._provider_chosen = provider_chosen
         self._clock = Clock(tz)
-
-    def slot(self, found: Found) -> dict[str, Any]:
-        """The slot as the public API shows it; without a `slot_id` where it is full."""
-        offering = self._offering
-        local_start, abbreviation = self._clock.local(found.start)
-        first = found.candidates[0][0][0] if found.candidates else None
-        leads = first is not None and first.resource.type == "practitioner"
-        slot: dict[str, Any] = {"slot_id": self._sign(found)} if found.candidates else {}
-        slot |= {
-            "start": self._clock.utc(found.start),
-            "end": self._clock.utc(found.start + offering["duration_minutes"]),
-            "local_start": local_start,
-            "zone_abbreviation": abbreviation,
-            "provider_id": first.resource.id if first is not None and leads else None,
-            "provider_ids": found.providers if leads or first is None else (),
-            "offering_id": offering["id"],
-            "remaining": found.remaining,
-            "price": offering["price"],
-        }
-        return slot
-
-    def _sign(self, found: Found) -> str:
-        offering = self._offering
-        start = found.start * 60
-        return self._signer.sign(
-            Offer(
-                expires=self._expires,
-                tenant_id=offering["tenant_id"],
-                offering_id=offering["id"],
-                offering_version=offering["version"],
-                start=start,
-                end=start + offering["duration_minutes"] * 60,
-                amount=offering["price"]["amount"],
-                currency=offering["price"]["currency"],
-                hold_seconds=offering["hold_minutes"] * 60,
-                capacity=found.capacity,
-                provider_chosen=self._provider_chosen,
-                time_zone=self._tz.key,
-                candidates=[[_offered(placed) for placed in assignment] for assignment in found.candidates],
+        self._duration = duration or offering.duration
+        tenant = directory.clinic.tenant_id
+        self._head = bytes([0x90 | _FIELDS]) + b"".join(
+            _PACK(part) for part in (expires, tenant, offering.id, offering.version)
+        )
+        self._middle = b"".join(
+            _PACK(part)
+            for part in (
+                offering.amount,
+                offering.currency,
+                offering.hold_seconds,
+                offering.capacity,
+                provider_chosen,
+                tz.key,
             )
         )
+        self._tail = _PACK(override)
+        self._after_providers = b'"offering_id":"%s","remaining":' % str(offering.id).encode()
+        self._price = b',"price":' + offering.price + b"}"
+        self._providers: dict[int, tuple[Served, bytes]] = {}
+
+    def slot(self, found: Found) -> bytes:
+        """The slot as the public API shows it; without a `slot_id` where it is full."""
+        start = found.start
+        local, name = self._clock.local(start)
+        times = (
+            f'"start":"{self._clock.utc(start)}","end":"{self._clock.utc(start + self._duration)}",'
+            f'"local_start":"{local}","zone_abbreviation":"{name}",'
+        ).encode()
+        begin = b'{"slot_id":"' + self.slot_id(found) + b'",' if found.served.assignments else b"{"
+        return b"".join(
+            (
+                begin,
+                times,
+                self._named(found.served),
+                self._after_providers,
+                str(found.remaining).encode(),
+                self._price,
+            )
+        )
+
+    def _named(self, served: Served) -> bytes:
+        """`provider_id` and `provider_ids`; kept for starts that are alike, together with what they are of."""
+        known = self._providers.get(id(served))
+        if known is not None:
+            return known[1]
+        first = served.assignments[0][0].resource if served.assignments else None
+        if first is None:
+            text = b'"provider_id":null,"provider_ids":[' + served.listed + b"],"
+        elif first.type == "practitioner":
+            text = b'"provider_id":' + first.quoted + b',"provider_ids":[' + served.listed + b"],"
+        else:
+            text = b'"provider_id":null,"provider_ids":[],'
+        self._providers[id(served)] = (served, text)
+        return text
+
+    def slot_id(self, found: Found) -> bytes:
+        """The signed offer."""
+        start = found.start * 60
+        parts = [
+            self._head,
+            _INSTANTS.pack(_UINT32, start, _UINT32, start + self._duration * 60),
+            self._middle,
+            _ARRAYS[len(found.served.assignments)],
+        ]
+        around: dict[int, bytes] = {}
+        for assignment in found.served.assignments:
+            parts.append(_ARRAYS[len(assignment)])
+            for seat in assignment:
+                key = seat.before << 16 | seat.after
+                claim = around.get(key)
+                if claim is None:
+                    claim = around[key] = _INSTANTS.pack(
+                        _UINT32, start - seat.before * 60, _UINT32, start + seat.after * 60
+                    )
+                parts += (seat.head, claim, seat.tail)
+        parts.append(self._tail)
+        return self._signer.sign_packed(b"".join(parts))
+
+
+_ARRAYS = tuple(bytes([0x90 | count]) for count in range(16))
+
+
+def with_seats(slot: bytes, capacity: int, held: int) -> bytes:
+    """The slot with what `include=full` adds."""
+    return slot[:-1] + b',"capacity":%d,"held":%d}' % (capacity, held)
 
 
 def providers_of(offer: Offer) -> set[UUID]:
     """Whom the offer would take: the first resource of each candidate."""
     return {candidate[0].resource_id for candidate in offer.candidates if candidate}
-
-
-def _offered(placed: Placed) -> OfferedResource:
-    calendar, (start, end) = placed
-    resource = calendar.resource
-    return OfferedResource(
-        resource.id, start * 60, end * 60, KINDS[resource.type], resource.schedule_version, resource.approval
-    )

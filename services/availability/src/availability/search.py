@@ -1,209 +1,284 @@
 """Which starts can be offered, and who would serve them. Pure; instants are epoch minutes (see `scheduling`).
 
-The first requirement for a practitioner (or else the first of all) *leads*: its calendars make the grid of starts,
-and its resource is the slot's provider. The other requirements have only to fit.
+The first need for a practitioner (or else the first of all) *leads*: its calendars make the grid of starts, and its
+resource is the slot's provider. The other needs have only to fit. What is possible at all is a handful of shifts and
+ands over bitmaps; then a table, a row a start and a column a resource, says who is free when, and starts whose rows
+are equal share one answer.
 """
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import compress, islice
 from typing import NamedTuple
 from uuid import UUID
 
-from availability.calendars import Calendar, Claim, Range, Wanted
-from scheduling.bitmaps import all_of, any_of
-from scheduling.instants import Minute, Span
+from availability.assigning import MAX_CANDIDATES, Assignment, matched, matchings, spread
+from availability.calendars import Calendar, Range, Seat
+from scheduling.bitmaps import Picker, minutes
+from scheduling.instants import GRANULE, Minute
 
-MAX_CANDIDATES = 4
+Session = tuple[int, Assignment]
+"""An open session of a class: seats that are left, and the resources it has, as it claims them."""
 
-Placed = tuple[Calendar, Span]
-"""A resource of an assignment, and what it would claim."""
+
+class Served(NamedTuple):
+    """Who can serve a start; the same object for starts that are alike."""
+
+    assignments: tuple[Assignment, ...]
+    listed: bytes
+    """The providers as the inside of a JSON list, in order of preference."""
+    number: int
 
 
 class Found(NamedTuple):
-    """A start that can be offered; without candidates: one that is full."""
+    """A start that can be offered; without assignments: one that is full."""
 
     start: Minute
-    candidates: tuple[tuple[Placed, ...], ...]
-    providers: tuple[UUID, ...]
+    served: Served
     remaining: int
-    capacity: int
+
+
+@dataclass(slots=True, eq=False)
+class Others:
+    """The candidates of a need that does not lead."""
+
+    calendars: list[Calendar]
+    optional: bool
 
 
 class Search:
-    """The starts of one offering with its leading requirement narrowed to the providers that were asked for."""
+    """The starts of one offering, its leading need narrowed to the providers that were asked for."""
 
-    def __init__(self, wanted: Wanted, asked: Range, needed: Sequence[Sequence[Calendar]]) -> None:
-        self._wanted = wanted
-        self._asked = asked
-        self._leaders = list(needed[wanted.leading])
-        self._others = [list(one) for number, one in enumerate(needed) if number != wanted.leading]
-        horizon = asked.horizon
-        self._fit = all_of(horizon, (any_of(horizon, (c.free for c in one)) for one in self._others))
-        self._open = open_slots(wanted, asked, self._leaders, needed) if wanted.capacity > 1 else {}
+    def __init__(
+        self,
+        asked: Range,
+        leaders: list[Calendar],
+        others: list[Others],
+        *,
+        capacity: int,
+        sessions: dict[tuple[Minute, UUID], Session] | None = None,
+    ) -> None:
+        self.asked = asked
+        self.leaders = leaders
+        self.others = others
+        self.capacity = capacity
+        self.sessions = sessions or {}
+        self._optional = [one.optional for one in others]
+        everybody = [c.resource.id for c in leaders] + [c.resource.id for one in others for c in one.calendars]
+        self._disjoint = len(everybody) == len(set(everybody))
+        self._fit = self._fitting([one.calendars for one in others if not one.optional])
         self._orders: dict[int, tuple[list[Calendar], list[list[Calendar]]]] = {}
+
+    def _fitting(self, needed: Iterable[Iterable[Calendar]]) -> int:
+        bits = -1
+        for calendars in needed:
+            some = 0
+            for calendar in calendars:
+                some |= calendar.free
+            bits &= some
+        return bits
+
+    # -- all starts --------------------------------------------------------------------------------------------
 
     def found(self) -> list[Found]:
         """What can be offered, sorted by start."""
-        free = any_of(self._asked.horizon, (leader.free for leader in self._leaders)) & self._fit
-        fitting = free.minutes()
-        if not self._open:
-            return [found for start in fitting if (found := self._at(start, True)) is not None]
-        fits = frozenset(fitting)
-        starts = sorted(fits | {start for start, _ in self._open})
-        return [found for start in starts if (found := self._at(start, start in fits)) is not None]
+        plain = list(self._plain())
+        if not self.sessions:
+            return plain
+        by_start = {found.start: found for found in plain}
+        for start in {start for start, _ in self.sessions}:
+            found = self._with_sessions(start, by_start.get(start))
+            if found is not None:
+                by_start[start] = found
+        return [by_start[start] for start in sorted(by_start)]
 
-    def full(self, offered: Iterable[Found]) -> list[Found]:
-        """Starts within working hours that only claims keep from being offered, sorted."""
-        horizon = self._asked.horizon
-        allowed = any_of(horizon, (leader.allowed for leader in self._leaders))
-        for one in self._others:
-            allowed &= any_of(horizon, (calendar.allowed for calendar in one))
-        starts = set(allowed.minutes()) - {found.start for found in offered}
-        return [self._full_at(start) for start in sorted(starts)]
+    def _plain(self) -> Iterator[Found]:
+        bits = 0
+        for leader in self.leaders:
+            bits |= leader.free
+        bits &= self._fit
+        if not bits:
+            return
+        positions = [minute // GRANULE for minute in minutes(bits, 0)]
+        picker = Picker(positions)
+        picked: dict[int, bytes] = {}
+        for calendar in self._everybody():
+            picked[id(calendar)] = picker.of(calendar.free)
+        origin, capacity = self.asked.origin, self.capacity
+        at = 0
+        while at < len(positions):
+            day = self.asked.day(origin + positions[at] * GRANULE)
+            end = bisect_left(positions, self.asked.day_granules(day)[1], at)
+            leaders, others = self.order(day)
+            serving = _Serving(leaders, others, self._optional, self._disjoint)
+            columns = [[picked[id(calendar)][at:end] for calendar in one] for one in (leaders, *others)]
+            for position, served in zip(positions[at:end], serving.all(columns, end - at), strict=True):
+                if served is not None:
+                    yield Found(origin + position * GRANULE, served, capacity * served.number)
+            at = end
 
-    def first(self) -> dict[UUID, Minute]:
-        """Each provider's first start, without looking for the other resources one by one."""
-        firsts: dict[UUID, Minute] = {}
-        for leader in self._leaders:
-            own = [start for start, provider in self._open if provider == leader.resource.id]
-            if (start := (leader.free & self._fit).first()) is not None:
-                own.append(start)
-            if own:
-                firsts[leader.resource.id] = min(own)
-        return firsts
-
-    def held(self, start: Minute) -> int:
-        """Seats that holds keep at this time, as far as known."""
-        end = start + self._wanted.duration
-        return sum(
-            claim.reserved
-            for leader in self._leaders
-            for claim in leader.claims
-            if claim.held and claim.start < end and start < claim.end
-        )
+    def _everybody(self) -> Iterator[Calendar]:
+        yield from self.leaders
+        for one in self.others:
+            yield from one.calendars
 
     # -- one start ---------------------------------------------------------------------------------------------
 
-    def _at(self, start: Minute, fits: bool) -> Found | None:
-        leaders, others = self._order(self._asked.day(start))
-        free = [leader for leader in leaders if start in leader.starts] if fits else []
-        assignments: list[list[tuple[Placed, ...]]] = []
-        if others and free:
-            options = [[calendar for calendar in one if start in calendar.starts] for one in others]
-            # More than so many of one leader never make it into an offer.
-            most = max(1, MAX_CANDIDATES - len(free) + 1)
-            served = [(leader, made) for leader in free if (made := _assign(leader, options, start, most))]
-            free = [leader for leader, _ in served]
-            assignments = [made for _, made in served]
-        else:
-            assignments = [[((leader, leader.claim(start)),)] for leader in free]
-        if self._open:
-            return self._with_open(start, leaders, free, assignments)
-        if not free:
+    def at(self, start: Minute, among: Sequence[Calendar] | None = None) -> Found | None:
+        """What can be offered at this start (by these of the leaders, if given), None for nothing."""
+        granule, rest = divmod(start - self.asked.origin, GRANULE)
+        if rest or granule < 0:
             return None
-        return Found(
-            start,
-            tuple(_in_turn(assignments)),
-            tuple([leader.resource.id for leader in free]),
-            self._wanted.capacity * len(free),
-            self._wanted.capacity,
-        )
+        leaders, others = self.order(self.asked.day(start))
+        if among is not None:
+            leaders = [leader for leader in leaders if leader in among]
+        served = None
+        if self._fit >> granule & 1:
+            free = [[c for c in one if c.free >> granule & 1] for one in (leaders, *others)]
+            full = [bytes([1]) * len(one) for one in free]
+            if free[0]:
+                serving = _Serving(free[0], free[1:], self._optional, self._disjoint)
+                served = serving.one(full[0], full[1:])
+        found = Found(start, served, self.capacity * served.number) if served else None
+        if not self.sessions:
+            return found
+        return self._with_sessions(start, found, leaders)
 
-    def _with_open(
-        self,
-        start: Minute,
-        leaders: list[Calendar],
-        free: list[Calendar],
-        assignments: list[list[tuple[Placed, ...]]],
+    def _with_sessions(
+        self, start: Minute, found: Found | None, leaders: Sequence[Calendar] | None = None
     ) -> Found | None:
-        """A start of a class: those that have begun to fill come first, the fullest before others."""
-        slots = ((leader.resource.id, self._open.get((start, leader.resource.id))) for leader in leaders)
-        opened = sorted(((slot[0], identity, slot[1]) for identity, slot in slots if slot), key=lambda one: one[0])
-        if not opened and not free:
-            return None
-        candidates = [*(placed for _, _, placed in opened), *_in_turn(assignments)]
-        return Found(
-            start,
-            tuple(candidates[:MAX_CANDIDATES]),
-            (*(identity for _, identity, _ in opened), *(leader.resource.id for leader in free)),
-            sum(left for left, _, _ in opened) + self._wanted.capacity * len(free),
-            self._wanted.capacity,
+        """A start of a class: sessions that have begun to fill come first, the fullest before others."""
+        if leaders is None:
+            leaders, _ = self.order(self.asked.day(start))
+        opened = [(self.sessions[start, c.resource.id], c) for c in leaders if (start, c.resource.id) in self.sessions]
+        if not opened:
+            return found
+        opened.sort(key=lambda one: one[0][0])
+        listed = [leader.resource.quoted for _, leader in opened]
+        assignments = [session[1] for session, _ in opened]
+        seats = sum(session[0] for session, _ in opened)
+        if found is not None:
+            assignments += found.served.assignments
+            listed.append(found.served.listed)
+        served = Served(
+            tuple(assignments[:MAX_CANDIDATES]), b",".join(listed), len(opened) + (found.served.number if found else 0)
         )
+        return Found(start, served, seats + (found.remaining if found else 0))
 
-    def _full_at(self, start: Minute) -> Found:
-        providers = tuple(leader.resource.id for leader in self._leaders if start in leader.allowed)
-        return Found(start, (), providers, 0, self._wanted.capacity)
-
-    def _order(self, day: int) -> tuple[list[Calendar], list[list[Calendar]]]:
-        """Leaders and others in order of preference on a day: those with the fewest claims first, and rooms or
-        things that nobody has to approve before those that somebody has to."""
+    def order(self, day: int) -> tuple[list[Calendar], list[list[Calendar]]]:
+        """Leaders and others in order of preference on a day: by weight, then those with the fewest visits, and rooms
+        or things that nobody has to approve before those that somebody has to."""
         if (order := self._orders.get(day)) is None:
-            leaders = sorted(self._leaders, key=lambda leader: leader.load[day])
-            others = [sorted(one, key=lambda c: (c.resource.approval, c.load[day])) for one in self._others]
+            first, last = self.asked.day_granules(max(0, day))
+            leaders = sorted(self.leaders, key=lambda c: (-c.weight, c.load_between(first, last)))
+            others = [
+                sorted(one.calendars, key=lambda c: (-c.weight, c.resource.approval, c.load_between(first, last)))
+                for one in self.others
+            ]
             order = self._orders[day] = (leaders, others)
         return order
 
+    # -- what is not offered -----------------------------------------------------------------------------------
 
-def open_slots(
-    wanted: Wanted, asked: Range, leading: Iterable[Calendar], needed: Sequence[Sequence[Calendar]]
-) -> dict[tuple[Minute, UUID], tuple[int, tuple[Placed, ...]]]:
-    """Slots of this class that have seats left, by (start, provider): how many, and the resources that they have.
+    def possible(self, leaders: Sequence[Calendar] | None = None) -> int:
+        """Bits of the starts that some of the leaders may be able to serve; sessions that are open are in it."""
+        bits = 0
+        among = self.leaders if leaders is None else leaders
+        for leader in among:
+            bits |= leader.free
+        bits &= self._fit
+        ids = {leader.resource.id for leader in among}
+        for start, provider in self.sessions:
+            if provider in ids:
+                bits |= 1 << self.asked.granule(start)
+        return bits
 
-    A slot's own claim hides its start from the bitmaps, so it is offered from its rows, as it claims them.
-    """
-    by_slot: dict[UUID, dict[UUID, tuple[Calendar, Claim]]] = {}
-    for one in needed:
-        for calendar in one:
-            for claim in calendar.claims:
-                if claim.offering_id == wanted.offering_id and claim.capacity > 1:
-                    by_slot.setdefault(claim.slot_id, {})[claim.resource_id] = (calendar, claim)
-    leaders = {leader.resource.id for leader in leading}
-    slots: dict[tuple[Minute, UUID], tuple[int, tuple[Placed, ...]]] = {}
-    for by_resource in by_slot.values():
-        rows = sorted(by_resource.values(), key=lambda row: row[0].resource.id not in leaders)  # the leader first
-        leader, claim = rows[0]
-        left = claim.capacity - claim.reserved
-        start, end = claim.start, claim.end
-        inside = asked.not_before <= start < asked.until
-        complete = len(rows) == len(needed) and leader.resource.id in leaders
-        blocked = any(calendar.blocks.touches(start, end) for calendar, _ in rows)
-        if left > 0 and inside and complete and not blocked:
-            slots[start, leader.resource.id] = (left, tuple((calendar, row.span) for calendar, row in rows))
-    return slots
+    def allowed(self) -> int:
+        """Bits of the starts within everybody's working hours, whatever is claimed."""
+        bits = 0
+        for leader in self.leaders:
+            bits |= leader.allowed
+        for one in self.others:
+            if not one.optional:
+                some = 0
+                for calendar in one.calendars:
+                    some |= calendar.allowed
+                bits &= some
+        return bits
+
+    def full(self, offered: Iterable[Found]) -> list[Found]:
+        """Starts within working hours that only claims keep from being offered, sorted."""
+        starts = set(minutes(self.allowed(), self.asked.origin)) - {found.start for found in offered}
+        return [self._full_at(start) for start in sorted(starts)]
+
+    def _full_at(self, start: Minute) -> Found:
+        granule = self.asked.granule(start)
+        listed = [leader.resource.quoted for leader in self.leaders if leader.allowed >> granule & 1]
+        return Found(start, Served((), b",".join(listed), len(listed)), 0)
+
+    def held(self, start: Minute, duration: int) -> int:
+        """Seats that holds keep at this time, as far as known."""
+        end = start + duration
+        return sum(
+            claim.reserved
+            for leader in self.leaders
+            for claim in leader.claims
+            if claim.held and not claim.cancelled and claim.start < end and start < claim.end
+        )
+
+    def hopeless(self) -> bool:
+        """Whether the offering's needs cannot be met at any time: nobody, or too few, are there at all."""
+        options = [[calendar.seat for calendar in one.calendars] for one in self.others]
+        return not any(matched(leader.seat, options, self._optional) for leader in self.leaders)
 
 
-def _assign(leader: Calendar, options: list[list[Calendar]], start: Minute, most: int) -> list[tuple[Placed, ...]]:
-    """Up to `most` ways to serve the start with this leader, the best first; no resource is used twice."""
-    if len(options) == 1:  # the usual case, without the search
-        own = (leader, leader.claim(start))
-        fitting = [calendar for calendar in options[0] if calendar.resource.id != leader.resource.id]
-        return [(own, (calendar, calendar.claim(start))) for calendar in fitting[:most]]
-    # The requirement with the fewest candidates is served first.
-    order = sorted(range(len(options)), key=lambda number: len(options[number]))
-    chosen: list[Calendar] = [leader] * len(options)
-    made: list[tuple[Placed, ...]] = []
+class _Serving:
+    """Who serves the starts of one day."""
 
-    def serve(depth: int, used: frozenset[UUID]) -> None:
-        if depth == len(order):
-            made.append(tuple((calendar, calendar.claim(start)) for calendar in (leader, *chosen)))
+    def __init__(
+        self, leaders: list[Calendar], others: list[list[Calendar]], optional: list[bool], disjoint: bool
+    ) -> None:
+        self._quoted = [leader.resource.quoted for leader in leaders]
+        self._leaders = [leader.seat for leader in leaders]
+        self._options = [[calendar.seat for calendar in one] for one in others]
+        self._optional = optional
+        self._disjoint = disjoint
+
+    def all(self, columns: list[list[bytes]], count: int) -> Iterator[Served | None]:
+        """For each of `count` starts; a column a resource with a byte for each start, by need, leaders first."""
+        alike: dict[object, Served | None] = {}
+        tables = [list(zip(*one, strict=True)) if one else [()] * count for one in columns]
+        if len(tables) == 1:
+            for row in tables[0]:
+                if row not in alike:
+                    alike[row] = self.one(row, ())
+                yield alike[row]
             return
-        for calendar in options[order[depth]]:
-            if calendar.resource.id not in used:
-                chosen[order[depth]] = calendar
-                serve(depth + 1, used | {calendar.resource.id})
-                if len(made) == most:
-                    return
+        for rows in zip(*tables, strict=True):
+            if rows not in alike:
+                alike[rows] = self.one(rows[0], rows[1:])
+            yield alike[rows]
 
-    serve(0, frozenset((leader.resource.id,)))
-    return made
+    def one(self, leaders: Sequence[int], others: Sequence[Sequence[int]]) -> Served | None:
+        """For one row of the table: a truth value a resource."""
+        if self._disjoint:
+            options = [
+                list(islice(compress(seats, row), MAX_CANDIDATES))
+                for seats, row in zip(self._options, others, strict=True)
+            ]
+            free = list(islice(compress(self._leaders, leaders), MAX_CANDIDATES))
+            if not free or not all(may or one for may, one in zip(self._optional, options, strict=True)):
+                return None
+            made = spread(free, options, self._optional)
+            return Served(tuple(made), b",".join(compress(self._quoted, leaders)), sum(leaders))
+        options = [list(compress(seats, row)) for seats, row in zip(self._options, others, strict=True)]
+        served, made = matchings(list(compress(self._leaders, leaders)), options, self._optional)
+        if not served:
+            return None
+        return Served(tuple(made), b",".join([seat.resource.quoted for seat in served]), len(served))
 
 
-def _in_turn(sources: list[list[tuple[Placed, ...]]]) -> list[tuple[Placed, ...]]:
-    """The first of each, then the second of each, and so on; at most `MAX_CANDIDATES`."""
-    taken = [source[0] for source in sources[:MAX_CANDIDATES]]
-    if len(taken) == MAX_CANDIDATES:
-        return taken
-    depth = 1
-    while len(taken) < MAX_CANDIDATES and any(len(source) > depth for source in sources):
-        taken.extend(source[depth] for source in sources if len(source) > depth)
-        depth += 1
-    return taken[:MAX_CANDIDATES]
+def seat_of_session(seat: Seat, start: Minute, claim_start: Minute, claim_end: Minute) -> Seat:
+    """The seat with exactly the claim that a session already has."""
+    return Seat(seat.resource, start - claim_start, claim_end - start)

@@ -20,6 +20,10 @@ async def occupy(tx: Transaction, row: Occupancy) -> None:
     before = await repository.occupy(tx, row)
     if before is None:
         return
+    was = (before["old_claim_start"], before["old_claim_end"], before["old_start"]) if before["was_drawn"] else None
+    now_drawn = (row.claim_start, row.claim_end, row.start) if before["is_drawn"] else None
+    if was != now_drawn:
+        await repository.redraw(tx, row.resource_id, [drawn[:2] for drawn in (was, now_drawn) if drawn])
     kind = (await repository.types_of(tx, [row.resource_id])).get(row.resource_id)
     if kind is None:
         return  # nobody can be looking at a resource that is not in the catalogue
@@ -27,7 +31,10 @@ async def occupy(tx: Transaction, row: Occupancy) -> None:
     offering = row.offering_id if seats else None
     moved = (before["old_start"], before["old_end"]) != (row.start, row.end)
     changes = []
-    if before["was_live"] and (moved or not before["is_live"]):
+    if row.cancelled and before["was_live"]:
+        # Free for others, but not for this class: whoever looks at it has to ask again.
+        changes.append(rescheduled(before["old_start"], before["old_end"]))
+    elif before["was_live"] and (moved or not before["is_live"]):
         changes.append(
             Change(
                 type="slot_freed",
@@ -58,8 +65,13 @@ async def vacate(tx: Transaction, gone: Deleted) -> None:
     before = await repository.vacate(tx, owner, resource_id, gone.version)
     if before is None or not before["was_there"]:
         return
+    if before["was_drawn"]:
+        await repository.redraw(tx, resource_id, [(before["old_claim_start"], before["old_claim_end"])])
     kind = (await repository.types_of(tx, [resource_id])).get(resource_id)
     if kind is None:
+        return
+    if before["was_cancelled"]:
+        await announce(tx, resource_id, kind, rescheduled(before["old_start"], before["old_end"]))
         return
     seats = before["old_capacity"] > 1 and kind == "practitioner"
     freed = Change(
@@ -120,6 +132,12 @@ async def _tell_busy(tx: Transaction, before: Row, after: tuple[UUID, datetime, 
     old = (before["old_resource"], before["old_start"], before["old_end"]) if before["old_resource"] else None
     if old == after:
         return
+    drawn: dict[UUID, list[tuple[datetime, datetime]]] = {}
+    for stretch in (old, after):
+        if stretch and stretch[2] - stretch[1] <= repository.LONGEST_DRAWN:
+            drawn.setdefault(stretch[0], []).append(stretch[1:])
+    for resource_id in _in_order(drawn):
+        await repository.redraw(tx, resource_id, drawn[resource_id])
     pad = await external_buffer(tx)
     types = await repository.types_of(tx, {stretch[0] for stretch in (old, after) if stretch})
     changes: dict[UUID, list[Change]] = {}

@@ -122,6 +122,18 @@ async def active(tx: Transaction, kind: Kind) -> Sequence[Row]:
     return rows
 
 
+async def every(tx: Transaction, kind: Kind) -> Sequence[Row]:
+    """All that are not deleted, the oldest first."""
+    table = TABLES[kind]
+    query: Select[Any] = (
+        select(table)
+        .where(table.c.tenant_id == tx.tenant_id, table.c.deleted_at.is_(None))
+        .order_by(table.c.created_at, table.c.id)
+    )
+    rows: Sequence[Row] = (await tx.connection.execute(query)).mappings().all()
+    return rows
+
+
 async def types_of(tx: Transaction, resource_ids: Iterable[UUID]) -> dict[UUID, ResourceType]:
     """Types by id of those resources that exist."""
     query = select(resource.c.id, resource.c.type).where(

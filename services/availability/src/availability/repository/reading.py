@@ -1,75 +1,122 @@
-"""What is taken, as a search reads it."""
+"""What a search reads: the catalogue of a clinic when it has changed, and what is taken in one statement."""
 
+import json
+import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
+from availability.calendars import CHUNK, CHUNK_GRANULES, Claim, Taken
 from availability.repository.catalogue import Row
 from events import Transaction
+from scheduling.bitmaps import Horizon
+from servicekit.hot import HotPool
 
-# A claim lasts 24 hours at most (booking's CHECK): that bounds the index range on both sides. A hold past its end
-# counts as free although the word of it has not come.
-_CLAIMS = text("""
-SELECT resource_id, slot_id, offering_id,
-       CAST(floor(extract(epoch FROM claim_start) / 60) AS bigint),
-       CAST(ceil(extract(epoch FROM claim_end) / 60) AS bigint),
-       CAST(floor(extract(epoch FROM start_at) / 60) AS bigint),
-       CAST(ceil(extract(epoch FROM end_at) / 60) AS bigint),
-       capacity, reserved, expires_at IS NOT NULL AS held
-FROM occupancy
-WHERE tenant_id = :tenant AND resource_id = ANY(CAST(:resources AS uuid[])) AND NOT freed
-  AND claim_end > :start AND claim_end < CAST(:end AS timestamptz) + interval '24 h' AND claim_start < :end
-  AND (expires_at IS NULL OR expires_at > now())
+_READ = b"SELECT * FROM read_calendar(%s, %s, %s, %s, %s, %s, %s, %s)"
+_MAP = struct.Struct(">hh288s288s288s")
+_CLAIM = struct.Struct(">hh16s16siiiiii")
+_OUTSIDE = struct.Struct(">hii")
+_HELD, _CANCELLED, _IGNORED = 1, 2, 4
+
+_STAMPS = text("""
+SELECT (SELECT coalesce(sum(version), 0) FROM resource WHERE tenant_id = :tenant) AS resources,
+       (SELECT coalesce(sum(version), 0) FROM offering WHERE tenant_id = :tenant) AS offerings
 """)
-_BLOCKS = text("""
-SELECT resource_id, start_at, end_at, true AS external FROM busy
-WHERE tenant_id = :tenant AND resource_id = ANY(CAST(:resources AS uuid[])) AND NOT freed
-  AND end_at > :start AND start_at < :end
-UNION ALL
-SELECT resource_id, start_at, end_at, false FROM time_off
-WHERE tenant_id = :tenant AND resource_id = ANY(CAST(:resources AS uuid[])) AND deleted_at IS NULL
-  AND end_at > :start AND start_at < :end
-""")
-_DEGRADED = text("""
-SELECT resource_id, min(since) AS since FROM calendar_connection
-WHERE tenant_id = :tenant AND degraded GROUP BY resource_id
-""")
-_COMING_BUSY = text("""
-SELECT resource_id, min(start_at) AS first, max(end_at) AS last FROM busy
-WHERE tenant_id = :tenant AND NOT freed AND end_at > now() GROUP BY resource_id ORDER BY resource_id
+_TIME_OFF = text("""
+SELECT resource_id, start_at, end_at, rrule, time_zone FROM time_off
+WHERE tenant_id = :tenant AND deleted_at IS NULL AND last_end_at > now() - interval '3 days'
+ORDER BY id
 """)
 _FORGET = text("SELECT forget_freed(now() - make_interval(days => :days))")
+_FORGET_PAST = text("SELECT forget_past_calendars(now() - make_interval(days => :days))")
 
 
-async def claims(
-    tx: Transaction, resource_ids: list[UUID], start: datetime, end: datetime
-) -> Sequence[tuple[Any, ...]]:
-    """What occupies the resources between `start` and `end`, as the fields of `search.Claim`: instants in epoch
-    minutes, rounded outwards."""
-    parameters = {"tenant": tx.tenant_id, "resources": resource_ids, "start": start, "end": end}
-    rows: Sequence[Any] = (await tx.connection.execute(_CLAIMS, parameters)).all()
-    return rows
+@dataclass(frozen=True, slots=True)
+class Stamps:
+    """Versions of a clinic's catalogue: other ones after every change of it."""
+
+    resources: int
+    offerings: int
+    clinic: int | None
 
 
-async def blocks(tx: Transaction, resource_ids: list[UUID], start: datetime, end: datetime) -> Sequence[Row]:
-    """External events (not padded yet) and time off of the resources between `start` and `end`."""
-    parameters = {"tenant": tx.tenant_id, "resources": resource_ids, "start": start, "end": end}
-    return (await tx.connection.execute(_BLOCKS, parameters)).mappings().all()
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What `read` is asked for. `offerings`: those whose every visit is to come as a row, up to `wide` days around."""
+
+    resources: Sequence[UUID]
+    first_chunk: int
+    chunks: int
+    offering: UUID | None = None
+    offerings: Sequence[UUID] = ()
+    wide: int = 0
+    ignored: UUID | None = None
+    """An owner whose claims count as free."""
 
 
-async def degraded(tx: Transaction) -> dict[UUID, datetime]:
-    """Resources whose external calendar is not known now, and since when."""
-    return {row.resource_id: row.since for row in await tx.connection.execute(_DEGRADED, {"tenant": tx.tenant_id})}
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is taken, in the order of `Asked.resources`, as of one snapshot together with the catalogue's versions."""
+
+    stamps: Stamps
+    degraded: dict[UUID, datetime]
+    taken: list[Taken]
 
 
-async def coming_busy(tx: Transaction) -> Sequence[Row]:
-    """The stretch that external events to come span, by resource."""
-    return (await tx.connection.execute(_COMING_BUSY, {"tenant": tx.tenant_id})).mappings().all()
+async def read(hot: HotPool, tenant_id: UUID, asked: Asked) -> Reading:
+    """One statement, a transaction of its own. Holds past their end are left out by the database's clock."""
+    row = await hot.one(
+        _READ,
+        (
+            tenant_id,
+            list(asked.resources),
+            asked.first_chunk,
+            asked.first_chunk + asked.chunks - 1,
+            asked.offering,
+            list(asked.offerings),
+            asked.wide,
+            asked.ignored,
+        ),
+    )
+    resources, offerings, clinic, degraded, maps, claims, outside = row
+    taken = [Taken.nothing() for _ in asked.resources]
+    for number, chunk, claimed, started, external in _MAP.iter_unpack(maps or b""):
+        one, shift = taken[number], chunk * CHUNK_GRANULES
+        one.claimed |= int.from_bytes(claimed, "big") << shift
+        one.started |= int.from_bytes(started, "big") << shift
+        one.external |= int.from_bytes(external, "big") << shift
+    horizon = Horizon(asked.first_chunk * CHUNK, asked.chunks * CHUNK_GRANULES)
+    for number, first, last in _OUTSIDE.iter_unpack(outside or b""):
+        taken[number].external |= horizon.bits(((first, last),))
+    for number, flags, *fields in _CLAIM.iter_unpack(claims or b""):
+        one, claim = taken[number], Claim._make((*fields, bool(flags & _HELD), bool(flags & _CANCELLED)))
+        if flags & _IGNORED:
+            # Claims of one resource never overlap: its granules are nobody else's.
+            one.claimed &= ~horizon.bits(((claim.claim_start, claim.claim_end),))
+            one.started &= ~horizon.bits(((claim.start, claim.start + 1),))
+        else:
+            one.claims.append(claim)
+    since = {UUID(key): datetime.fromisoformat(at) for key, at in json.loads(degraded).items()} if degraded else {}
+    return Reading(Stamps(resources, offerings, clinic), since, taken)
+
+
+async def stamps(tx: Transaction) -> tuple[int, int]:
+    """The versions of resources and offerings. Read them before what they stand for: then nothing stale is kept."""
+    row = (await tx.connection.execute(_STAMPS, {"tenant": tx.tenant_id})).one()
+    return int(row.resources), int(row.offerings)
+
+
+async def all_time_off(tx: Transaction) -> Sequence[Row]:
+    """Time off of every resource that is not over."""
+    return (await tx.connection.execute(_TIME_OFF, {"tenant": tx.tenant_id})).mappings().all()
 
 
 async def forget_freed(tx: Transaction, days: int) -> None:
-    """Drops what was freed that long ago, in every tenant."""
-    await tx.connection.execute(_FORGET, {"days": days})
+    """Drops what was freed or ended that long ago and calendars of the past, in every tenant."""
+    parameters: dict[str, Any] = {"days": days}
+    await tx.connection.execute(_FORGET, parameters)
+    await tx.connection.execute(_FORGET_PAST, parameters)

@@ -1,5 +1,7 @@
 """HTTP shapes of providers, availability and alternatives."""
 
+from datetime import date
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -53,6 +55,25 @@ class AvailabilityOut(BaseModel):
     degraded: list[Degraded]
     resume: str
     slots: list[SlotOut]
+    reason: Literal["closed", "full", "holiday", "no_resources", "outside_window"] | None = Field(
+        None, description="why there are no slots; only then"
+    )
+
+
+class DayOut(BaseModel):
+    """A date of the asked zone: how many starts are free, the first of them, or why there is none."""
+
+    date: date
+    free: int
+    first_start: Instant | None
+    reason: Literal["closed", "full", "holiday"] | None = None
+
+
+class DaysOut(BaseModel):
+    """Every asked date."""
+
+    data: list[DayOut]
+    time_zone: str
 
 
 class Providers(BaseModel):
@@ -69,7 +90,29 @@ class AlternativesBody(Strict):
     limit: int = Field(5, ge=1, le=5)
 
 
-class Alternatives(BaseModel):
-    """Slots that can be held as they are."""
+class OccurrencesBody(Strict):
+    """A slot_id and the rule by which its visit comes back."""
 
-    alternatives: list[SlotOut]
+    slot_id: str = Field(max_length=20_000)
+    rrule: str = Field(min_length=1, max_length=500)
+
+
+class ShiftedBody(Strict):
+    """A slot_id that one visit of a series moves to, from `from_start`, and the starts of all that move with it."""
+
+    slot_id: str = Field(max_length=20_000)
+    from_start: Instant
+    starts: list[Instant] = Field(min_length=1, max_length=104)
+
+
+class RepairsBody(Strict):
+    """A visit and the resource that cannot serve it any more."""
+
+    offering_id: UUID
+    start: Instant
+    end: Instant
+    resource_ids: list[UUID] = Field(max_length=20)
+    broken_resource_id: UUID
+    provider_id: UUID | None
+    booking_id: UUID
+    limit: int = Field(5, ge=1, le=20)

@@ -1,0 +1,86 @@
+"""Who serves a start: assignments of one seat a need, none of them twice. Pure."""
+
+from collections.abc import Sequence
+
+from availability.calendars import Seat
+
+MAX_CANDIDATES = 4
+
+Assignment = tuple[Seat, ...]
+"""The leading resource first, then the others in the order of the offering's needs; optional ones may be missing."""
+
+
+def spread(leaders: Sequence[Seat], options: Sequence[Sequence[Seat]], optional: Sequence[bool]) -> list[Assignment]:
+    """Up to four assignments where no resource is in two of the lists, the best first.
+
+    Each takes the next of every list, so that when one resource is gone meanwhile another assignment is likely to do.
+    The last resort, if there is room, does without what is optional. Every list that is not optional has somebody.
+    """
+    lists = [leaders[:MAX_CANDIDATES], *(one[:MAX_CANDIDATES] for one in options if one)]
+    if len(lists) == 1:
+        made: list[Assignment] = [(seat,) for seat in lists[0]]
+    else:
+        found: dict[Assignment, None] = {}
+        longest = max(len(one) for one in lists)
+        for turn in range(longest):
+            for number in range(longest):
+                found[tuple([one[(number + turn * place) % len(one)] for place, one in enumerate(lists)])] = None
+            if len(found) >= MAX_CANDIDATES:
+                break
+        made = list(found)[:MAX_CANDIDATES]
+    if len(made) < MAX_CANDIDATES and any(may and one for may, one in zip(optional, options, strict=True)):
+        needed = [one for may, one in zip(optional, options, strict=True) if not may]
+        made.append(spread(leaders, needed, [False] * len(needed))[0])
+    return made
+
+
+def matched(leader: Seat, options: Sequence[Sequence[Seat]], optional: Sequence[bool]) -> Assignment | None:
+    """One assignment with this leader where resources may be in several lists; None when there is none.
+
+    Bipartite matching by augmenting paths: the needs that are not optional first, those with the fewest candidates
+    before others; an optional one never takes a resource away from them for good.
+    """
+    holder: dict[object, int] = {leader.resource.id: -1}
+    chosen: dict[int, Seat] = {}
+
+    def seat(need: int, seen: set[object]) -> bool:
+        for candidate in options[need]:
+            resource = candidate.resource.id
+            if resource in seen or holder.get(resource) == -1:
+                continue
+            seen.add(resource)
+            if resource not in holder or seat(holder[resource], seen):
+                holder[resource] = need
+                chosen[need] = candidate
+                return True
+        return False
+
+    order = sorted(range(len(options)), key=lambda need: (optional[need], len(options[need])))
+    for need in order:
+        if not seat(need, set()) and not optional[need]:
+            return None
+    return (leader, *(chosen[need] for need in sorted(chosen)))
+
+
+def matchings(
+    leaders: Sequence[Seat], options: Sequence[Sequence[Seat]], optional: Sequence[bool]
+) -> tuple[list[Seat], list[Assignment]]:
+    """Which of the leaders can serve at all, and up to four assignments, the best first, as differing as they can."""
+    served: list[Seat] = []
+    made: dict[Assignment, None] = {}
+    for number, leader in enumerate(leaders):
+        turned = [[*one[number % len(one) :], *one[: number % len(one)]] if one else [] for one in options]
+        found = matched(leader, turned, optional)
+        if found is not None:
+            served.append(leader)
+            if len(made) < MAX_CANDIDATES:
+                made[found] = None
+    longest = max((len(one) for one in options), default=0)
+    for turn in range(1, min(longest, MAX_CANDIDATES)):
+        for leader in served[:MAX_CANDIDATES]:
+            if len(made) >= MAX_CANDIDATES:
+                return served, list(made)[:MAX_CANDIDATES]
+            turned = [[*one[turn % len(one) :], *one[: turn % len(one)]] if one else [] for one in options]
+            if (found := matched(leader, turned, optional)) is not None:
+                made[found] = None
+    return served, list(made)[:MAX_CANDIDATES]
