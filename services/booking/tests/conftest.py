@@ -10,13 +10,15 @@ from uuid import UUID
 import httpx
 import pytest
 
+from booking import learning
+from booking.holds import Wish, wish
 from booking.main import build
 from booking.settings import BookingSettings
 from events import Money, new_id
 from events.brokers.memory import MemoryBroker
 from events.contracts.availability import CancellationPolicy, OfferingState, ResourceState
 from events.contracts.identity import TenantChanged, TenantSettings
-from servicekit import copies
+from servicekit.auth import ANONYMOUS
 from servicekit.capabilities import CustomerToken, Offer, OfferedResource
 from servicekit.people import Contact
 from servicekit.service import Service
@@ -24,6 +26,10 @@ from servicekit.testing import client_of
 
 ServiceEnvironment = Callable[..., dict[str, Any]]
 NEXT_WEEK = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=7)
+ALWAYS = {
+    "time_zone": "Europe/Warsaw",
+    "weekly": {day: [["00:00", "24:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")},
+}
 
 
 class KnownPeople:
@@ -52,7 +58,7 @@ class Clinic:
 
     async def open(self, **settings: Any) -> "Clinic":
         async with self.service.database.transaction(self.tenant_id) as tx:
-            await copies.keep(
+            await learning.keep_tenant(
                 tx,
                 TenantChanged(
                     tenant_id=self.tenant_id, version=1, slug="clinic", name="Clinic", time_zone="Europe/Warsaw",
@@ -66,9 +72,10 @@ class Clinic:
         state = ResourceState(
             tenant_id=self.tenant_id, version=1, resource_id=resource_id, type=kind, slug=f"r{resource_id.hex[-6:]}",
             name=kind, active=True, time_zone="Europe/Warsaw", approval_required=approval, schedule_version=1,
+            schedule=ALWAYS,
         )  # fmt: skip
         async with self.service.database.transaction(self.tenant_id) as tx:
-            await copies.keep(tx, state)
+            await learning.keep_resource(tx, state)
         return state
 
     async def offering(
@@ -83,7 +90,7 @@ class Clinic:
         )  # fmt: skip
         self.offerings[offering_id] = state
         async with self.service.database.transaction(self.tenant_id) as tx:
-            await copies.keep(tx, state)
+            await learning.keep_offering(tx, state)
         return state
 
     def offer(
@@ -123,6 +130,12 @@ class Clinic:
         return self.service.signer("customers").sign(
             CustomerToken(int(time.time()) + 300, self.tenant_id, person, contact, "pl", None, False)
         )
+
+    def wish(self, slot_id: str) -> Wish:
+        settings = self.service.settings
+        assert isinstance(settings, BookingSettings)
+        signer = self.service.signer("offers")
+        return wish(signer, settings, tenant_id=self.tenant_id, slot_id=slot_id, seats=1, asking=ANONYMOUS, origin=None)
 
     async def hold(self, slot_id: str, **more: Any) -> httpx.Response:
         return await self.client.post(f"{self.base}/holds", json={"slot_id": slot_id} | more)

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from booking.domain import (
     TRANSITIONS,
     Action,
-    CancellationTerms,
     State,
     Trigger,
-    amount_due,
     approval_deadline,
-    cancellation_fee,
     decide,
+    fee_of,
+    fee_percent_of,
+    reminder_at,
 )
 
 NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
@@ -48,8 +48,9 @@ def test_money_is_accepted_taken_again_or_returned_in_every_state(state: State) 
 def test_a_fee_is_never_more_than_was_paid_nor_rounded_against_the_patient(
     price: int, percent: int, paid: int, early: int
 ) -> None:
-    terms = CancellationTerms(free_until_minutes=1440, fee_percent=percent)
-    fee = cancellation_fee(terms, price=price, paid=paid, start=NOW + timedelta(minutes=early), now=NOW)
+    terms = {"free_until_minutes": 1440, "fee_percent": percent}
+    asked = fee_percent_of(terms, start=NOW + timedelta(minutes=early), now=NOW, percent="fee_percent")
+    fee = fee_of(asked, price=price, paid=paid)
     assert 0 <= fee <= paid
     assert fee * 100 <= price * percent
     if early >= 1440:
@@ -65,9 +66,5 @@ def test_the_approval_deadline_never_passes_the_notice_nor_five_days() -> None:
     assert usual == NOW + timedelta(days=1)
 
 
-def test_what_is_due_by_mode() -> None:
-    assert amount_due("free", price=100, deposit=None, seats=1) == 0
-    assert amount_due("full", price=200, deposit=None, seats=2) == 200
-    assert amount_due("deposit", price=400, deposit=50, seats=2) == 100
-    assert amount_due("deposit", price=40, deposit=50, seats=1) == 40
-    assert amount_due("authorize", price=300, deposit=None, seats=1) == 300
+def test_the_approver_is_reminded_after_half_of_the_time() -> None:
+    assert reminder_at(NOW, NOW + timedelta(hours=4)) == NOW + timedelta(hours=2)

@@ -8,7 +8,8 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from booking import appointments, repository
+from booking import endings
+from booking.repository import bookings
 
 from .conftest import NEXT_WEEK, Clinic
 
@@ -122,11 +123,11 @@ async def test_the_job_makes_an_expiry_seen_and_keeps_the_successors_claim(clini
     await asyncio.sleep(0.2)
     second = (await clinic.hold(clinic.offer(kind, [anna]))).json()
     async with clinic.service.database.transaction() as tx:
-        due = await repository.due(tx, 1000)
+        due = await bookings.due(tx, 1000)
     mine = [booking_id for tenant_id, booking_id in due if tenant_id == clinic.tenant_id]
     assert [str(booking_id) for booking_id in mine] == [first["id"]]
     async with clinic.service.database.transaction(clinic.tenant_id) as tx:
-        await appointments.end_overdue(tx, mine[0])
+        await endings.end_overdue(tx, mine[0])
     assert len(await clinic.said("booking.hold_expired.v1")) == 1
     assert (await clinic.get(second, "holds"))["status"] == "held"
     assert (await clinic.hold(clinic.offer(kind, [anna]))).status_code == 409
@@ -218,8 +219,8 @@ async def test_another_tenants_rows_are_not_there(clinic: Clinic) -> None:
 async def test_take_slot_refuses_another_tenant_than_the_transactions(clinic: Clinic) -> None:
     from sqlalchemy.exc import ProgrammingError
 
-    arguments = ":t, gen_random_uuid(), gen_random_uuid(), now(), now() + interval '1 h', 1, 1, interval '1 min',"
-    nothing = "interval '0', '{}', '{}', '{}', '{}', '{}'"
+    arguments = ":t, gen_random_uuid(), gen_random_uuid(), now(), now() + interval '1 h', 1, 1, now(), false, false,"
+    nothing = "'{}', '{}', '{}', '{}', '{}', '{}'"
     with pytest.raises(ProgrammingError, match="another tenant"):
         async with clinic.service.database.transaction(clinic.tenant_id) as tx:
             await tx.connection.execute(text(f"SELECT take_slot({arguments} {nothing})"), {"t": uuid4()})

@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from booking import appointments, handlers, holds, repository, saga
+from booking import endings, handlers, holds, saga
+from booking.repository import bookings
 from events import Deleted, Early, Money, new_id
 from events.contracts.calendar import Busy
 from events.contracts.payment import (
@@ -19,7 +20,7 @@ from events.contracts.payment import (
     PaymentSucceeded,
     RefundIssued,
 )
-from servicekit.auth import ANONYMOUS, service_authorization
+from servicekit.auth import service_authorization
 from servicekit.capabilities import PaymentRequest
 
 from .conftest import NEXT_WEEK, Clinic
@@ -112,7 +113,7 @@ async def test_late_money_takes_the_time_again_when_it_is_still_free(clinic: Cli
     booking, anna, kind = await late(clinic)
     if job_was_faster:
         async with clinic.service.database.transaction(clinic.tenant_id) as tx:
-            await appointments.end_overdue(tx, UUID(booking["id"]))
+            await endings.end_overdue(tx, UUID(booking["id"]))
     await paid(clinic, booking)
     assert (await clinic.get(booking))["status"] == "confirmed"
     assert (await clinic.hold(clinic.offer(kind, [anna]))).status_code == 409
@@ -123,7 +124,7 @@ async def test_late_money_goes_back_when_the_time_is_gone(clinic: Clinic, job_wa
     booking, anna, kind = await late(clinic)
     if job_was_faster:
         async with clinic.service.database.transaction(clinic.tenant_id) as tx:
-            await appointments.end_overdue(tx, UUID(booking["id"]))
+            await endings.end_overdue(tx, UUID(booking["id"]))
     other = await clinic.hold(clinic.offer(kind, [anna]))
     assert other.status_code == 201
     payment_id = await paid(clinic, booking)
@@ -136,7 +137,7 @@ async def test_late_money_goes_back_when_the_time_is_gone(clinic: Clinic, job_wa
 async def test_late_money_of_who_has_booked_that_time_anew_goes_back(clinic: Clinic) -> None:
     booking, _anna, _kind = await late(clinic)
     async with clinic.service.database.transaction(clinic.tenant_id) as tx:
-        old = await repository.find(tx, UUID(booking["id"]))
+        old = await bookings.find(tx, UUID(booking["id"]))
         assert old is not None
         again = await clinic.hold(clinic.offer(await clinic.offering(), [await clinic.resource()]))
     token = clinic.customer()
@@ -145,9 +146,9 @@ async def test_late_money_of_who_has_booked_that_time_anew_goes_back(clinic: Cli
         json={"hold_id": again.json()["id"], "hold_token": again.json()["manage_token"], "customer_token": token},
     )
     async with clinic.service.database.transaction(clinic.tenant_id) as tx:
-        newer = await repository.lock(tx, UUID(again.json()["id"]))
+        newer = await bookings.lock(tx, UUID(again.json()["id"]))
         assert newer is not None
-        await repository.update(tx, newer, person_id=old.person_id)
+        await bookings.update(tx, newer, person_id=old.person_id)
     await paid(clinic, booking)
     assert (await clinic.get(booking))["status"] == "unfulfillable"
 
@@ -247,11 +248,11 @@ async def test_approval_waits_and_its_deadline_gives_everything_back(clinic: Cli
     )
     assert guest.status_code == 401
     async with clinic.service.database.transaction(clinic.tenant_id) as tx:
-        row = await repository.lock(tx, UUID(booking["id"]))
+        row = await bookings.lock(tx, UUID(booking["id"]))
         assert row is not None
-        await repository.update(tx, row, claim_until=datetime.now(UTC) - timedelta(seconds=1))
+        await bookings.update(tx, row, claim_until=datetime.now(UTC) - timedelta(seconds=1))
     async with clinic.service.database.transaction(clinic.tenant_id) as tx:
-        await appointments.end_overdue(tx, UUID(booking["id"]))
+        await endings.end_overdue(tx, UUID(booking["id"]))
     assert (await clinic.get(booking))["status"] == "rejected"
     assert [entry["reason"] for entry in await clinic.said("booking.booking_rejected.v1")] == ["deadline"]
 
@@ -300,9 +301,7 @@ async def test_a_block_waits_for_a_hold_that_is_being_placed(clinic: Clinic) -> 
             await handlers.block_time(busy, other)
 
     async with clinic.service.database.transaction(clinic.tenant_id) as tx:
-        signer, settings = clinic.service.signer("offers"), clinic.service.settings
-        slot = clinic.offer(kind, [anna])
-        await holds.place(tx, signer, settings, slot_id=slot, seats=1, asking=ANONYMOUS, origin=None)  # type: ignore[arg-type]
+        await holds.place(tx, clinic.wish(clinic.offer(kind, [anna])))
         writing = asyncio.create_task(write())
         await asyncio.sleep(0.3)
         assert not writing.done()

@@ -151,8 +151,17 @@ class HttpClient:
 
     async def get_json(self, url: str, *, headers: dict[str, str] | None = None) -> dict[str, Any]:
         """The JSON at an internal address; `Unavailable` when it does not answer 200, `NotFound` on 404."""
+        return await self._json("GET", url, headers=headers)
+
+    async def post_json(
+        self, url: str, body: dict[str, Any], *, headers: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        """The answer to a question that is sent as JSON, likewise."""
+        return await self._json("POST", url, headers=headers, json=body)
+
+    async def _json(self, method: str, url: str, **more: Any) -> dict[str, Any]:
         try:
-            async with self.session.get(url, headers=headers) as response:
+            async with self.session.request(method, url, **more) as response:
                 if response.status == 404:
                     raise NotFound("There is no such thing.")
                 if response.status != 200:

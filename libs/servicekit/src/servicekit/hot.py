@@ -26,7 +26,7 @@ class HotPool:
         self._free: list[tuple[AsyncConnection[Any], float]] = []
         self._room = asyncio.Semaphore(size)
 
-    async def one(self, statement: bytes, parameters: dict[str, Any] | tuple[Any, ...]) -> tuple[Any, ...]:
+    async def one(self, statement: str, parameters: dict[str, Any] | tuple[Any, ...]) -> tuple[Any, ...]:
         """The only row of a statement, which is a transaction of its own.
 
         `Unavailable` when the database does not answer; psycopg's own errors for what it refuses.
@@ -34,7 +34,7 @@ class HotPool:
         rows = await self.all(statement, parameters)
         return rows[0]
 
-    async def all(self, statement: bytes, parameters: dict[str, Any] | tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    async def all(self, statement: str, parameters: dict[str, Any] | tuple[Any, ...]) -> list[tuple[Any, ...]]:
         """All rows, likewise."""
         if self._room.locked():
             try:
@@ -47,7 +47,7 @@ class HotPool:
         try:
             connection = await self._connection()
             try:
-                cursor = await connection.execute(statement, parameters, prepare=True, binary=True)
+                cursor = await connection.execute(statement.encode(), parameters, prepare=True, binary=True)
                 rows = await cursor.fetchall()
             except BaseException as error:
                 # A cancelled request leaves its statement half answered: such a connection is not used again.

@@ -49,6 +49,16 @@ class People:
         self._cache[contact_id] = (time.monotonic() + CACHE_SECONDS, contact)
         return contact
 
+    async def search(self, tenant_id: UUID, text: str) -> list[UUID]:
+        """Persons of the clinic whose name, address or number begins with the words; at most 200. `Unavailable` when
+        identity does not answer. Never call it inside a transaction."""
+        document = await self._http.post_json(
+            f"{self._url}/internal/tenants/{tenant_id}/people/search",
+            {"q": text, "limit": 200},
+            headers=service_authorization(self._signer, self._service),
+        )
+        return [UUID(identity) for identity in document["person_ids"]]
+
     def forget(self, person_id: UUID) -> None:
         """Empties the cache of an erased person."""
         self._cache = {key: entry for key, entry in self._cache.items() if entry[1].person_id != person_id}

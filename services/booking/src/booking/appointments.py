@@ -1,4 +1,4 @@
-"""Appointments: what people ask for. What money does to them is in saga.py."""
+"""Appointments: what people ask for. What money does to them is in saga.py, how they end in endings.py."""
 
 import time
 from dataclasses import dataclass
@@ -7,16 +7,14 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from booking import catalogue, holds, repository, saga
-from booking.domain import Action, CancellationTerms, State, Trigger, cancellation_fee, decide
+from booking import catalogue, rules, saga, waitlist
+from booking.domain import Action, State, Trigger, decide
 from booking.errors import Hoarding, HoldExpired, HoldUsed, IllegalTransition
 from booking.holds import by_whom
-from booking.model import Booking, vacated
-from booking.schemas import Cancellation
+from booking.model import Booking
+from booking.repository import audit, bookings
 from events import Transaction
-from events.contracts.availability import OfferingState
-from events.contracts.booking import AppointmentRequested, BookingCancelled, BookingRejected
-from servicekit import copies
+from events.contracts.booking import AppointmentRequested
 from servicekit.auth import DESK, Principal, hash_token, new_manage_token
 from servicekit.capabilities import CustomerToken, PaymentRequest
 from servicekit.problems import Forbidden, NotFound, ValidationFailed
@@ -27,41 +25,58 @@ PAYMENT_REQUEST_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Refund:
-    """What goes back when an appointment is cancelled, in the smallest unit."""
+class Request:
+    """What somebody asks for besides the time: who it is for, and what only staff may say."""
 
-    amount: int
-    fee: int
-    status: str
+    customer: CustomerToken
+    details: dict[str, Any]
+    external_ref: str | None = None
+    at_the_desk: bool = False
+    override: str | None = None
+    """Why a rule of the clinic is broken."""
+    series_id: UUID | None = None
+
+
+def require_desk_words(
+    tenant_id: UUID, asking: Principal, *, pay: str | None, override: bool, reason: str | None
+) -> None:
+    """403 for those who may not say `pay: desk` or `override`; 422 for an override without a reason."""
+    if pay == "desk" or override:
+        asking.require_role(tenant_id, DESK)
+    if override and not reason:
+        raise ValidationFailed.of("reason", "is required with override: it goes into the audit")
 
 
 async def request(
-    tx: Transaction,
-    hold: Booking,
-    customer: CustomerToken,
-    *,
-    asking: Principal,
-    details: dict[str, Any],
-    external_ref: str | None,
-    most_unverified: int,
-    sealer: Sealer,
+    tx: Transaction, hold: Booking, asked: Request, *, asking: Principal, most_unverified: int, sealer: Sealer
 ) -> tuple[Booking, str]:
     """Turns a locked hold into an appointment; confirmed at once where nothing is due and nobody must approve.
     Returns it with its manage token."""
-    action = decide(hold.state, Trigger.REQUEST)
-    if action is not Action.CONVERT:
-        if hold.is_appointment:
+    if decide(hold.state, Trigger.REQUEST) is not Action.CONVERT or hold.moves is not None:
+        if hold.is_appointment or hold.moves is not None:
             raise HoldUsed("This hold has become an appointment already. Nothing was booked again.")
         raise HoldExpired("The hold has run out. Nothing was booked; hold a time again.")
-    verified = customer.verified or asking.is_staff(tx.tenant_id)
-    if not verified and await repository.live_appointments(tx, customer.person_id) >= most_unverified:
+    customer = asked.customer
+    staff = asking.is_staff(tx.tenant_id)
+    if not (customer.verified or staff) and (
+        await bookings.live_appointments(tx, customer.person_id) >= most_unverified
+    ):
         raise Hoarding(
             f"This address has {most_unverified} coming appointments here and was never verified. Nothing was booked;"
             " sign in with a verified address, or cancel one of them.",
             retry_after=3600,
         )
+    verified = customer.verified or staff
+    if asked.override is None:
+        offering, tenant = await catalogue.offering(tx, hold.offering_id), await catalogue.tenant(tx)
+        await rules.check_patient(
+            tx, hold, offering.rules, customer.person_id, verified=verified, time_zone=tenant.time_zone
+        )
+    else:
+        await audit.write(tx, asking.user_id, "override", hold.id, asked.override)
+    amount_due = 0 if asked.at_the_desk else hold.amount_due
     token = new_manage_token()
-    booking = await repository.update(
+    booking = await bookings.update(
         tx,
         hold,
         status=State.PENDING_PAYMENT.value,
@@ -69,13 +84,17 @@ async def request(
         manage_sealed=sealer.seal(token, str(hold.id)),
         person_id=customer.person_id,
         contact_id=customer.contact_id,
-        user_id=customer.user_id or (hold.user_id if not asking.is_staff(tx.tenant_id) else None),
+        user_id=customer.user_id or (hold.user_id if not staff else None),
         locale=customer.locale,
-        payment_status="pending" if hold.amount_due else "none",
-        details=details,
-        external_ref=external_ref,
+        verified=verified,
+        amount_due=amount_due,
+        payment_status="pending" if amount_due else "none",
+        details=asked.details,
+        external_ref=asked.external_ref,
+        series_id=asked.series_id,
     )
-    await repository.note(tx, booking.id, "requested", by_whom(asking, booking))
+    await bookings.note(tx, booking.id, "requested", by_whom(asking, tx.tenant_id))
+    await waitlist.taken(tx, booking)
     await tx.emit(
         AppointmentRequested(
             **booking.appointment_fact(),
@@ -111,7 +130,7 @@ async def payment_request(
     """What the gateway hands to payment, signed; None when nothing is to be paid now."""
     if booking.state is not State.PENDING_PAYMENT or booking.amount_due == 0:
         return None
-    offering = await repository_offering(tx, booking)
+    offering = await catalogue.offering(tx, booking.offering_id)
     expires = min(int(time.time()) + PAYMENT_REQUEST_SECONDS, int(booking.expires_at.timestamp()) + 1)
     assert booking.person_id is not None
     assert booking.contact_id is not None
@@ -141,11 +160,6 @@ async def payment_request(
     )
 
 
-async def repository_offering(tx: Transaction, booking: Booking) -> OfferingState:
-    """The booking's offering as it is now."""
-    return await copies.expect(tx, OfferingState, f"offering:{booking.offering_id}")
-
-
 async def checkout(tx: Transaction, booking_id: UUID, asking: Principal) -> Booking:
     """The appointment if it can still be paid for; 410 when its time is over, 409 when nothing is to be paid."""
     booking = await visible(tx, booking_id, asking)
@@ -157,129 +171,36 @@ async def checkout(tx: Transaction, booking_id: UUID, asking: Principal) -> Book
     return booking
 
 
-async def cancel(
-    tx: Transaction, booking_id: UUID, asking: Principal, body: Cancellation, *, preview: bool
-) -> tuple[Booking, Refund]:
-    """Calls the appointment off, or only says what that would give back. Again: as the first time."""
-    booking = await locked(tx, booking_id, asking)
-    by_staff = asking.is_staff(tx.tenant_id)
-    if by_staff and not asking.is_staff(tx.tenant_id, DESK):
-        raise Forbidden("Cancelling needs the front desk, a manager or the owner. Nothing was changed.")
-    action = decide(booking.state, Trigger.CANCEL)
-    if action is Action.SAME_ANSWER:
-        return booking, _refund(booking, booking.fee)
-    if action is not Action.CALL_OFF:
-        raise IllegalTransition(f"An appointment that is {booking.state} cannot be cancelled. It was not changed.")
-    fee = 0
-    if booking.status is State.CONFIRMED and (body.charge_fee or not by_staff):
-        terms = CancellationTerms(booking.terms["free_until_minutes"], booking.terms["fee_percent"])
-        fee = cancellation_fee(
-            terms, price=booking.price, paid=booking.paid, start=booking.start_at, now=datetime.now(UTC)
-        )
-    if preview:
-        return booking, _refund(booking, fee)
-    was_confirmed = booking.status is State.CONFIRMED
-    slot = await repository.free(tx, booking)
-    booking = await repository.update(
-        tx,
-        booking,
-        status=State.CANCELLED.value,
-        seated=False,
-        fee=fee,
-        details=booking.details | {"reason": body.reason},
-    )
-    await repository.note(tx, booking.id, "cancelled", by_whom(asking, booking))
-    await tx.emit(
-        BookingCancelled(
-            **booking.appointment_fact(),
-            by="staff" if by_staff else "patient",
-            fee=booking.money(fee),
-            was_confirmed=was_confirmed,
-        ),
-        *vacated(booking, slot),
-        *slot.change(),
-        correlation_id=booking.id,
-    )
-    return booking, _refund(booking, fee)
-
-
-def _refund(booking: Booking, fee: int) -> Refund:
-    if booking.payment_status == "voided":
-        return Refund(booking.paid, fee, "voided")
-    if booking.payment_status in ("refunded", "partially_refunded"):
-        return Refund(booking.refunded, fee, "succeeded")
-    amount = max(0, booking.paid - fee)
-    return Refund(amount, fee, "pending" if amount else "none")
-
-
-async def approve(tx: Transaction, booking_id: UUID, asking: Principal) -> Booking:
-    """The clinic says yes."""
-    booking = await _for_desk(tx, booking_id, asking)
-    action = decide(booking.state, Trigger.APPROVE)
-    if action is Action.SAME_ANSWER:
-        return booking
-    if action is not Action.CONFIRM:
-        raise IllegalTransition(f"An appointment that is {booking.state} cannot be approved. It was not changed.")
-    return await saga.confirm(tx, booking, payment_id=booking.payment_id, by=by_whom(asking, booking))
-
-
-async def reject(tx: Transaction, booking_id: UUID, asking: Principal, *, why: str | None) -> Booking:
-    """The clinic says no: the time is free, everything goes back."""
-    booking = await _for_desk(tx, booking_id, asking)
-    action = decide(booking.state, Trigger.REJECT)
-    if action is Action.SAME_ANSWER:
-        return booking
-    if action is not Action.TURN_DOWN:
-        raise IllegalTransition(f"An appointment that is {booking.state} cannot be rejected. It was not changed.")
-    return await turn_down(tx, booking, reason="rejected", by=by_whom(asking, booking), why=why)
-
-
-async def turn_down(tx: Transaction, booking: Booking, *, reason: str, by: str, why: str | None = None) -> Booking:
-    """Ends a locked booking that waited for approval."""
-    slot = await repository.free(tx, booking)
-    booking = await repository.update(
-        tx, booking, status=State.REJECTED.value, seated=False, details=booking.details | {"reason": why}
-    )
-    await repository.note(tx, booking.id, "rejected", by)
-    await tx.emit(
-        BookingRejected(**booking.appointment_fact(), reason=reason),
-        *vacated(booking, slot),
-        *slot.change(),
-        correlation_id=booking.id,
-    )
-    return booking
-
-
-async def end_overdue(tx: Transaction, booking_id: UUID) -> None:
-    """The job's part: what waited too long is ended. Nothing when somebody was faster."""
-    booking = await repository.lock(tx, booking_id)
-    if booking is None or not booking.overdue:
-        return
-    action = decide(booking.status, Trigger.TIME_RAN_OUT)
-    if action is Action.FREE:
-        await holds.expire(tx, booking)
-    elif action is Action.TURN_DOWN:
-        await turn_down(tx, booking, reason="deadline", by="system")
-
-
 async def visible(tx: Transaction, booking_id: UUID, asking: Principal) -> Booking:
     """The appointment if it is the asker's to see, else 404."""
-    return _mine(tx, await repository.find(tx, booking_id), asking)
+    return _mine(tx, await bookings.find(tx, booking_id), asking)
 
 
 async def locked(tx: Transaction, booking_id: UUID, asking: Principal) -> Booking:
     """The same, locked."""
-    return _mine(tx, await repository.lock(tx, booking_id), asking)
+    return _mine(tx, await bookings.lock(tx, booking_id), asking)
 
 
-async def _for_desk(tx: Transaction, booking_id: UUID, asking: Principal) -> Booking:
+async def for_desk(tx: Transaction, booking_id: UUID, asking: Principal) -> Booking:
+    """Locked, for the front desk, managers and the owner."""
     booking = await locked(tx, booking_id, asking)
     asking.require_role(tx.tenant_id, DESK)
     return booking
 
 
+async def for_staff(tx: Transaction, booking_id: UUID, asking: Principal) -> Booking:
+    """Locked, also for the practitioner whose visit it is."""
+    booking = await locked(tx, booking_id, asking)
+    asking.require_role(tx.tenant_id, DESK | {"practitioner"})
+    if asking.role_in(tx.tenant_id) == "practitioner":
+        own = (await catalogue.resources(tx, [booking.provider_id] if booking.provider_id else [])).values()
+        if asking.user_id not in (resource.user_id for resource in own):
+            raise Forbidden("This is another practitioner's visit. It was not changed.")
+    return booking
+
+
 def _mine(tx: Transaction, booking: Booking | None, asking: Principal) -> Booking:
-    if booking is None or not booking.is_appointment:
+    if booking is None or not booking.is_appointment or booking.moves is not None:
         raise NotFound("There is no such appointment, or it is not yours to see.")
     asking.require_visible(tx.tenant_id, owner=booking.user_id, token_hash=booking.manage_token, what="appointment")
     return booking

@@ -1,13 +1,18 @@
 """What booking knows of the clinic and of what it offers: its own copies, fed by events."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
-from booking.errors import OfferExpired
+from msgspec.structs import replace
+
+from booking import hours
+from booking.repository import known
 from events import Transaction
 from events.contracts.availability import OfferingState, ResourceState
 from events.contracts.identity import TenantChanged
 from servicekit import copies
-from servicekit.capabilities import OfferedResource
+from servicekit.capabilities import Offer, OfferedResource
 
 
 async def tenant(tx: Transaction) -> TenantChanged:
@@ -15,23 +20,34 @@ async def tenant(tx: Transaction) -> TenantChanged:
     return await copies.expect(tx, TenantChanged, str(tx.tenant_id))
 
 
-async def offering(tx: Transaction, offering_id: UUID, version: int) -> OfferingState:
-    """The offering in at least the version that an offer was made from; 410 when it is not offered any more."""
-    found = await copies.expect(tx, OfferingState, f"offering:{offering_id}", version=version)
-    if not found.active:
-        raise OfferExpired("This is no longer offered. Nothing was held; look for another offering.")
-    return found
+async def offering(tx: Transaction, offering_id: UUID) -> OfferingState:
+    """The offering as it is now."""
+    return await copies.expect(tx, OfferingState, f"offering:{offering_id}")
 
 
-async def check_resource(tx: Transaction, offered: OfferedResource) -> bool:
-    """Whether the resource is active and its schedule is still the one that the offer was made from."""
-    found = await copies.find(tx, ResourceState, f"resource:{offered.resource_id}")
-    if found is None:
-        found = await copies.expect(tx, ResourceState, f"resource:{offered.resource_id}")
-    return found.active and found.schedule_version <= offered.schedule_version
+async def learn(tx: Transaction, offer: Offer) -> None:
+    """Waits for what the offer names and has not arrived yet, and keeps it where the hot functions look."""
+    await known.keep_clinic(tx, await tenant(tx))
+    key = f"offering:{offer.offering_id}"
+    await known.keep_offering(tx, await copies.expect(tx, OfferingState, key, version=offer.offering_version))
+    for identity in {resource.resource_id for group in offer.candidates for resource in group}:
+        await known.keep_resource(tx, await copies.expect(tx, ResourceState, f"resource:{identity}"))
 
 
 async def resources(tx: Transaction, ids: list[UUID]) -> dict[UUID, ResourceState]:
     """The resources by id, as far as they are known here."""
     found = [await copies.find(tx, ResourceState, f"resource:{resource_id}") for resource_id in ids]
     return {resource.resource_id: resource for resource in found if resource is not None}
+
+
+async def as_of_now(
+    tx: Transaction, groups: Sequence[list[OfferedResource]], start: datetime, end: datetime
+) -> list[list[OfferedResource]]:
+    """Assignments of an older offer that today's schedules still allow, as today's offer would say them."""
+    known_now = await resources(tx, list({resource.resource_id for group in groups for resource in group}))
+    working = {identity: state for identity, state in known_now.items() if hours.fits(state, start, end)}
+    return [
+        [replace(entry, schedule_version=working[entry.resource_id].schedule_version) for entry in group]
+        for group in groups
+        if all(entry.resource_id in working for entry in group)
+    ]

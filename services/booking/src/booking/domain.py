@@ -1,6 +1,6 @@
 """The saga on one screen: what each state makes of each thing that happens to a booking. Pure rules, no I/O."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -31,6 +31,10 @@ class Trigger(StrEnum):
     REJECT = "reject"
     CANCEL = "cancel"
     CHECKOUT = "checkout"  # another try to pay
+    RESCHEDULE = "reschedule"
+    ARRIVE = "arrive"
+    COMPLETE = "complete"
+    MISS = "miss"  # the patient did not come
     TIME_RAN_OUT = "time_ran_out"  # of the hold, its grace, or the approval
     CHECKOUT_CLOSED = "checkout_closed"  # unpaid, for good
     MONEY = "money"  # paid or authorized
@@ -50,6 +54,10 @@ class Action(StrEnum):
     TURN_DOWN = "turn_down"
     CALL_OFF = "call_off"
     PAY_AGAIN = "pay_again"
+    MOVE = "move"
+    MARK = "mark"
+    FINISH = "finish"
+    CHARGE_NO_SHOW = "charge_no_show"
     REACQUIRE = "reacquire"  # take the time again, or give the money back
     RETURN_MONEY = "return_money"
     SAME_ANSWER = "same_answer"  # already so: answered as the first time
@@ -65,6 +73,10 @@ _REFUSE_REQUESTS = {
     _T.REJECT: _A.REFUSE,
     _T.CANCEL: _A.REFUSE,
     _T.CHECKOUT: _A.REFUSE,
+    _T.RESCHEDULE: _A.REFUSE,
+    _T.ARRIVE: _A.REFUSE,
+    _T.COMPLETE: _A.REFUSE,
+    _T.MISS: _A.REFUSE,
 }
 _OVER = _REFUSE_REQUESTS | {
     _T.TIME_RAN_OUT: _A.NOTHING,
@@ -96,16 +108,26 @@ TRANSITIONS: dict[State, dict[Trigger, Action]] = {
         _T.APPROVE: _A.CONFIRM,
         _T.REJECT: _A.TURN_DOWN,
         _T.CANCEL: _A.CALL_OFF,
+        _T.RESCHEDULE: _A.MOVE,
         _T.TIME_RAN_OUT: _A.TURN_DOWN,
     },
-    _S.CONFIRMED: _OVER | {_T.CANCEL: _A.CALL_OFF, _T.APPROVE: _A.SAME_ANSWER},
+    _S.CONFIRMED: _OVER
+    | {
+        _T.CANCEL: _A.CALL_OFF,
+        _T.APPROVE: _A.SAME_ANSWER,
+        _T.RESCHEDULE: _A.MOVE,
+        _T.ARRIVE: _A.MARK,
+        _T.COMPLETE: _A.FINISH,
+        _T.MISS: _A.CHARGE_NO_SHOW,
+    },
     _S.EXPIRED: _OVER | {_T.RELEASE: _A.SAME_ANSWER, _T.MONEY: _A.REACQUIRE},
     _S.RELEASED: _OVER | {_T.RELEASE: _A.SAME_ANSWER},
     _S.REJECTED: _OVER | {_T.REJECT: _A.SAME_ANSWER},
     _S.CANCELLED: _OVER | {_T.CANCEL: _A.SAME_ANSWER},
     _S.UNFULFILLABLE: _OVER,
-    _S.COMPLETED: _OVER,
-    _S.NO_SHOW: _OVER,
+    # The clock completes a visit that nobody said anything of: the desk may still say that nobody came.
+    _S.COMPLETED: _OVER | {_T.COMPLETE: _A.SAME_ANSWER, _T.MISS: _A.CHARGE_NO_SHOW},
+    _S.NO_SHOW: _OVER | {_T.MISS: _A.SAME_ANSWER},
 }
 """Total over state × trigger: a test walks it."""
 
@@ -115,20 +137,16 @@ def decide(state: State, trigger: Trigger) -> Action:
     return TRANSITIONS[state][trigger]
 
 
-@dataclass(frozen=True, slots=True)
-class CancellationTerms:
-    """The offering's policy as it was when the appointment was requested."""
+def fee_percent_of(terms: Mapping[str, int], *, start: datetime, now: datetime, percent: str) -> int:
+    """The percentage that a policy's `percent` asks when the patient calls off or moves now: none until
+    `free_until_minutes` before the start."""
+    late = now > start - timedelta(minutes=terms["free_until_minutes"])
+    return terms.get(percent, 0) if late else 0
 
-    free_until_minutes: int
-    fee_percent: int
 
-
-def cancellation_fee(terms: CancellationTerms, *, price: int, paid: int, start: datetime, now: datetime) -> int:
-    """What is kept when the patient cancels now, in the smallest unit: nothing until `free_until_minutes` before the
-    start; then the percentage of the price, rounded in the patient's favour, and never more than was paid."""
-    if now <= start - timedelta(minutes=terms.free_until_minutes):
-        return 0
-    return min(price * terms.fee_percent // 100, paid)
+def fee_of(percent: int, *, price: int, paid: int) -> int:
+    """A percentage of the price in the smallest unit, rounded in the patient's favour, never more than was paid."""
+    return min(price * percent // 100, paid)
 
 
 LONGEST_APPROVAL = timedelta(days=5)  # an authorization lives about seven
@@ -143,10 +161,6 @@ def approval_deadline(now: datetime, start: datetime, *, approval_minutes: int, 
     )
 
 
-def amount_due(mode: str, *, price: int, deposit: int | None, seats: int) -> int:
-    """What has to be paid or authorized before the appointment stands. `price` is for all seats, `deposit` for one."""
-    if mode == "free":
-        return 0
-    if mode == "deposit":
-        return min(price, (deposit or 0) * seats)
-    return price
+def reminder_at(now: datetime, deadline: datetime) -> datetime:
+    """When whoever has to approve is reminded: after half of the time."""
+    return now + (deadline - now) / 2

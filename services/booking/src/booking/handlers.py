@@ -1,8 +1,8 @@
 """Events in: what booking reacts to is the list of these."""
 
-from booking import repository, saga
+from booking import blocking, learning, saga, waitlist
 from events import Deleted, Transaction, on, on_deleted
-from events.contracts.availability import OfferingState, ResourceState
+from events.contracts.availability import OfferingState, ResourceState, TimeOffState, WaitlistMatched
 from events.contracts.calendar import Busy
 from events.contracts.identity import TenantChanged
 from events.contracts.payment import (
@@ -16,7 +16,6 @@ from events.contracts.payment import (
     PaymentVoided,
     RefundIssued,
 )
-from servicekit import copies
 
 
 @on(PaymentSucceeded)
@@ -78,40 +77,58 @@ async def note_refund(event: RefundIssued, tx: Transaction) -> None:
 @on(Busy)
 async def block_time(event: Busy, tx: Transaction) -> None:
     """An external calendar says that a resource is busy."""
-    await repository.block(tx, event)
+    await blocking.put_external(tx, event)
 
 
 @on_deleted(Busy)
 async def unblock_time(deleted: Deleted, tx: Transaction) -> None:
     """The external event is no more."""
-    await repository.unblock(tx, deleted.key, deleted.version)
+    await blocking.remove_external(tx, deleted)
+
+
+@on(TimeOffState)
+async def block_time_off(event: TimeOffState, tx: Transaction) -> None:
+    """A resource is away."""
+    await blocking.put_time_off(tx, event)
+
+
+@on_deleted(TimeOffState)
+async def unblock_time_off(deleted: Deleted, tx: Transaction) -> None:
+    """It is there after all."""
+    await blocking.remove_time_off(tx, deleted)
 
 
 @on(TenantChanged)
 async def remember_tenant(event: TenantChanged, tx: Transaction) -> None:
     """Keeps a copy."""
-    await copies.keep(tx, event)
+    await learning.keep_tenant(tx, event)
 
 
 @on(OfferingState)
 async def remember_offering(event: OfferingState, tx: Transaction) -> None:
     """Keeps a copy."""
-    await copies.keep(tx, event)
+    await learning.keep_offering(tx, event)
 
 
 @on(ResourceState)
 async def remember_resource(event: ResourceState, tx: Transaction) -> None:
-    """Keeps a copy."""
-    await copies.keep(tx, event)
+    """Keeps a copy; visits that its hours no longer allow are conflicts."""
+    await learning.keep_resource(tx, event)
 
 
 @on_deleted(OfferingState)
 async def forget_offering(deleted: Deleted, tx: Transaction) -> None:
     """Drops the copy."""
-    await copies.drop(tx, deleted)
+    await learning.forget(tx, deleted)
 
 
 @on_deleted(ResourceState)
 async def forget_resource(deleted: Deleted, tx: Transaction) -> None:
     """Drops the copy."""
-    await copies.drop(tx, deleted)
+    await learning.forget(tx, deleted)
+
+
+@on(WaitlistMatched)
+async def hold_for_waiting(event: WaitlistMatched, tx: Transaction) -> None:
+    """A time was found for somebody who waits."""
+    await waitlist.match(tx, event.entry_id, event.slot_id)

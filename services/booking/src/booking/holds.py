@@ -1,108 +1,91 @@
 """Holds: a time kept for somebody, for minutes."""
 
-from datetime import timedelta
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from booking import catalogue, offers, repository
-from booking.domain import Action, Trigger, amount_due, decide
-from booking.errors import Hoarding, HoldExpired, IllegalTransition, SlotTaken
-from booking.model import Booking, occupied, vacated
-from booking.repository import Candidate, Taken
+from booking import catalogue, giving_back, offers, waitlist
+from booking.domain import Action, Trigger, decide
+from booking.errors import HoldExpired, IllegalTransition, OfferInvalid, refusal
+from booking.model import Booking, occupied
+from booking.repository import bookings, slots
+from booking.repository.slots import Placed
 from booking.settings import BookingSettings
 from events import Transaction, new_id
-from events.contracts.booking import HoldCreated, HoldReleased, HoldRenewed
 from events.contracts.booking import HoldExpired as HoldExpiredEvent
-from servicekit.auth import Principal, hash_token, new_manage_token
+from events.contracts.booking import HoldReleased, HoldRenewed
+from servicekit.auth import DESK, Principal, hash_token, new_manage_token
 from servicekit.capabilities import Offer
 from servicekit.problems import NotFound, ValidationFailed
 from servicekit.signing import Signer
 
 
-async def place(
-    tx: Transaction,
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A time that somebody wants to hold: the verified offer, and the arguments of `place_hold`."""
+
+    offer: Offer
+    booking_id: UUID
+    seats: int
+    token: str
+    parameters: dict[str, Any]
+
+
+def wish(
     signer: Signer,
     settings: BookingSettings,
     *,
+    tenant_id: UUID,
     slot_id: str,
     seats: int,
     asking: Principal,
     origin: bytes | None,
-) -> tuple[Booking, str]:
-    """Holds an offered time. Returns the hold and its manage token, which is stored only as a hash.
-
-    `SlotTaken` (409) when no candidate is free, 410/422 for the offer's faults, 429 for hoarding.
-    """
-    offer = offers.read(signer, slot_id, tx.tenant_id)
+    override: bool = False,
+) -> Wish:
+    """What is to be held. 410 for an offer that is over; 422 for one that is not ours, that has not so many seats, or
+    that breaks a rule and is not held by staff."""
+    offer = offers.read(signer, slot_id, tenant_id)
+    offers.require_future(offer)
     if seats > offer.capacity:
         raise ValidationFailed.of("seats", f"this time has {offer.capacity} seats")
-    offering = await catalogue.offering(tx, offer.offering_id, offer.offering_version)
-    tenant = await catalogue.tenant(tx)
-    candidates = await offers.candidates(tx, offer)
-    if origin is not None:
-        await _refuse_hoarding(tx, origin, settings)
-    booking_id = new_id()
-    ttl = timedelta(seconds=offer.hold_seconds)
-    buffer = timedelta(minutes=tenant.settings.external_buffer_minutes)
-    taken = await take(tx, booking_id, offer, seats, ttl, buffer, candidates)
-    if isinstance(taken, str):
-        raise SlotTaken
+    if offer.override and not asking.is_staff(tenant_id, DESK):
+        raise OfferInvalid("This time was offered to the front desk only. Nothing was held; search again.")
     token = new_manage_token()
-    price = offer.amount * seats
-    booking = await repository.insert(
-        tx,
-        booking_id,
-        {
-            "slot_id": taken.slot.id,
-            "offering_id": offer.offering_id,
-            "provider_id": taken.slot.provider_id,
-            "status": "held",
-            "seats": seats,
-            "start_at": taken.slot.start,
-            "end_at": taken.slot.end,
-            "time_zone": offer.time_zone,
-            "resources": taken.resources,
-            "offer": slot_id,
-            "price": price,
-            "currency": offer.currency,
-            "mode": offering.mode,
-            "amount_due": amount_due(offering.mode, price=price, deposit=offering.deposit_amount, seats=seats),
-            "terms": offering.cancellation.model_dump() | {"notice_minutes": offering.min_notice_minutes},
-            "needs_approval": candidates[taken.candidate].needs_approval,
-            "expires_at": taken.expires_at,
-            "claim_until": taken.expires_at,
-            "hold_token": hash_token(token),
-            "origin": origin,
-            "user_id": asking.user_id,
-        },
-    )
-    await repository.note(tx, booking.id, "held", by_whom(asking, booking))
-    held = HoldCreated(**booking.fact(), visit=booking.visit(), expires_at=booking.expires_at)
-    await tx.emit(held, *occupied(booking, taken.slot), *taken.slot.change(), correlation_id=booking.id)
-    return booking, token
-
-
-async def take(
-    tx: Transaction,
-    booking_id: UUID,
-    offer: Offer,
-    seats: int,
-    ttl: timedelta,
-    external_buffer: timedelta,
-    candidates: list[Candidate],
-) -> Taken | str:
-    """Takes one of the offer's candidates for a booking, or says why none can be had."""
-    return await repository.take_slot(
-        tx,
-        booking_id,
-        offering_id=offer.offering_id,
-        start=offers.instant(offer.start),
-        end=offers.instant(offer.end),
-        capacity=offer.capacity,
+    booking_id = new_id()
+    parameters = slots.hold_parameters(
+        offer,
+        offers.candidates(offer),
+        tenant_id=tenant_id,
+        booking_id=booking_id,
+        slot_id=slot_id,
         seats=seats,
-        ttl=ttl,
-        external_buffer=external_buffer,
-        candidates=candidates,
-    )
+        token_hash=hash_token(token),
+        user_id=asking.user_id,
+        by=by_whom(asking, tenant_id),
+    ) | {
+        "override": override or offer.override,
+        "origin": origin,
+        "most_live": settings.max_live_holds_per_origin,
+        "most_hourly": settings.max_holds_per_hour_per_origin,
+    }
+    return Wish(offer, booking_id, seats, token, parameters)
+
+
+async def place(tx: Transaction, wanted: Wish) -> Placed:
+    """Holds the time in this transaction. `SlotTaken` (409) when no candidate is free; see `errors.refusal`."""
+    placed = await slots.hold(tx, wanted.parameters)
+    if placed.outcome == "unknown":  # faster than the catalogue's events
+        await catalogue.learn(tx, wanted.offer)
+        placed = await slots.hold(tx, wanted.parameters)
+    if placed.outcome != "held":
+        raise refusal(placed.outcome, placed.rule)
+    return placed
+
+
+async def make(tx: Transaction, wanted: Wish) -> Booking:
+    """The same, as the locked booking."""
+    await place(tx, wanted)
+    return await bookings.relock(tx, wanted.booking_id)
 
 
 async def renew(tx: Transaction, hold_id: UUID, asking: Principal) -> Booking:
@@ -115,11 +98,11 @@ async def renew(tx: Transaction, hold_id: UUID, asking: Principal) -> Booking:
     length = booking.expires_at - booking.created_at
     until = booking.expires_at + length
     claim_until = booking.claim_until + length  # with a Checkout open, its grace stays on top
-    slot = await repository.slot_of(tx, booking)
-    if not await repository.keep_claims(tx, booking, slot, claim_until):
+    slot = await slots.of(tx, booking)
+    if not await slots.keep_claims(tx, booking, slot, claim_until):
         raise HoldExpired("The hold has run out and cannot be renewed. Hold a time again.")
-    booking = await repository.update(tx, booking, renewed=True, expires_at=until, claim_until=claim_until)
-    await repository.note(tx, booking.id, "renewed", by_whom(asking, booking))
+    booking = await bookings.update(tx, booking, renewed=True, expires_at=until, claim_until=claim_until)
+    await bookings.note(tx, booking.id, "renewed", by_whom(asking, tx.tenant_id))
     await tx.emit(HoldRenewed(**booking.fact(), expires_at=until), *occupied(booking, slot), correlation_id=booking.id)
     return booking
 
@@ -132,41 +115,47 @@ async def release(tx: Transaction, hold_id: UUID, asking: Principal) -> None:
         return
     if action is not Action.FREE:
         raise IllegalTransition("The hold has become an appointment. Cancel the appointment instead.")
-    slot = await repository.free(tx, booking)
-    booking = await repository.update(tx, booking, status="released", seated=False)
-    await repository.note(tx, booking.id, "released", by_whom(asking, booking))
-    await tx.emit(
-        HoldReleased(**booking.fact(), visit=booking.visit()),
-        *vacated(booking, slot),
-        *slot.change(),
-        correlation_id=booking.id,
+    await _release(tx, booking, by_whom(asking, tx.tenant_id))
+
+
+async def _release(tx: Transaction, booking: Booking, by: str) -> None:
+    await giving_back.give_back(
+        tx,
+        booking,
+        lambda gone: HoldReleased(**gone.fact(), visit=gone.visit()),
+        event="released",
+        by=by,
+        status="released",
     )
 
 
 async def expire(tx: Transaction, booking: Booking) -> None:
     """Ends a locked booking whose time ran out: the seat is free, and everybody sees it."""
-    slot = await repository.free(tx, booking)
-    booking = await repository.update(tx, booking, status="expired", seated=False)
-    await repository.note(tx, booking.id, "expired", "system")
-    expired = HoldExpiredEvent(
-        **booking.fact(),
-        visit=booking.visit(),
-        requested=booking.is_appointment,
-        contact_id=booking.contact_id,
-        locale=booking.locale,
+    await giving_back.give_back(
+        tx,
+        booking,
+        lambda gone: HoldExpiredEvent(
+            **gone.fact(),
+            visit=gone.visit(),
+            requested=gone.is_appointment,
+            contact_id=gone.contact_id,
+            locale=gone.locale,
+        ),
+        event="expired",
+        by="system",
+        status="expired",
     )
-    await tx.emit(expired, *vacated(booking, slot), *slot.change(), correlation_id=booking.id)
 
 
 async def visible(tx: Transaction, hold_id: UUID, asking: Principal) -> Booking:
     """The hold if it is the asker's to see, else 404."""
-    booking = await repository.find(tx, hold_id)
+    booking = await bookings.find(tx, hold_id)
     return _mine(tx, booking, asking)
 
 
 async def locked(tx: Transaction, hold_id: UUID, asking: Principal) -> Booking:
     """The same, locked."""
-    booking = await repository.lock(tx, hold_id)
+    booking = await bookings.lock(tx, hold_id)
     return _mine(tx, booking, asking)
 
 
@@ -178,18 +167,19 @@ def _mine(tx: Transaction, booking: Booking | None, asking: Principal) -> Bookin
     return booking
 
 
-def by_whom(asking: Principal, booking: Booking) -> str:
+def by_whom(asking: Principal, tenant_id: UUID) -> str:
     """Who did it, for the history: never a name."""
-    if asking.is_staff(booking.tenant_id):
+    if asking.is_staff(tenant_id):
         return f"staff:{asking.user_id}"
     return f"user:{asking.user_id}" if asking.user_id else "guest"
 
 
-async def _refuse_hoarding(tx: Transaction, origin: bytes, settings: BookingSettings) -> None:
-    live, hourly = await repository.hoarded(tx, origin)
-    if live >= settings.max_live_holds_per_origin:
-        raise Hoarding(
-            f"{live} times are held from your address already. Book or release one of them first.", retry_after=60
-        )
-    if hourly >= settings.max_holds_per_hour_per_origin:
-        raise Hoarding("Too many times were held from your address within an hour.", retry_after=600)
+async def leave_waitlist(tx: Transaction, entry_id: UUID, asking: Principal) -> None:
+    """Gives a place in the line up, and with it what is offered. Again: as the first time."""
+    entry = await waitlist.visible(tx, entry_id, asking)
+    if entry.status == "offered":
+        booking = await bookings.lock(tx, entry.hold_id)
+        if booking is not None and decide(booking.state, Trigger.RELEASE) is Action.FREE:
+            await _release(tx, booking, by_whom(asking, tx.tenant_id))
+        return
+    await waitlist.leave(tx, entry.id)

@@ -1,6 +1,7 @@
 """The composition root."""
 
-from booking import endpoints, handlers, jobs
+from booking import handlers, hot, jobs
+from booking.endpoints import ROUTERS
 from booking.settings import BookingSettings
 from servicekit.service import Service
 
@@ -9,8 +10,6 @@ __all__ = ["build", "handlers", "jobs"]
 
 def build(settings: BookingSettings | None = None) -> Service:
     """The booking service."""
-    return Service(
-        "booking",
-        settings or BookingSettings(),
-        routers=(endpoints.router, endpoints.internal),
-    )
+    service = Service("booking", settings or BookingSettings(), routers=ROUTERS)
+    hot.install(service)
+    return service

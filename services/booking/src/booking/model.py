@@ -1,6 +1,7 @@
 """A booking and a slot as the rest of the service sees them, and what is said about them in events."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -36,6 +37,9 @@ class Slot:
     reserved: int
     version: int
     was_full: bool
+    status: str = "open"
+    resources: Sequence[ClaimedResource] = ()
+    """A class's, which all of its bookings share."""
 
     @property
     def full(self) -> bool:
@@ -44,7 +48,7 @@ class Slot:
 
     def change(self) -> list[Event]:
         """SlotBlocked when the last seat went, SlotReleased when a full one has a seat again."""
-        if self.full == self.was_full:
+        if self.full == self.was_full or self.status == "cancelled":
             return []
         kind = SlotBlocked if self.full else SlotReleased
         return [
@@ -102,6 +106,15 @@ class Booking:
     fee: int
     details: dict[str, Any]
     external_ref: str | None
+    held_by: str
+    verified: bool
+    arrived_at: datetime | None
+    moved_by_clinic: bool
+    move_fee: int
+    remind_at: datetime | None
+    series_id: UUID | None
+    moves: UUID | None
+    entry_id: UUID | None
     created_at: datetime
     updated_at: datetime
     overdue: bool  # by the database's clock: what it waited for did not come in time
@@ -182,3 +195,12 @@ def vacated(booking: Booking, slot: Slot) -> list[Event | Deleted]:
     return [
         Deleted(Occupancy.TYPE, f"{owner}:{resource.id}", booking.tenant_id, version) for resource in booking.resources
     ]
+
+
+def left_behind(before: Booking, old: Slot, now: Booking, new: Slot) -> list[Event | Deleted]:
+    """The occupancy rows that a move leaves: those of the old slot which the new one does not replace by its own."""
+    if old.id == new.id and new.capacity > 1:
+        return []
+    kept = {resource.id for resource in now.resources} if old.capacity == new.capacity == 1 else set()
+    gone = replace(before, version=now.version, resources=[r for r in before.resources if r.id not in kept])
+    return vacated(gone, old)

@@ -3,11 +3,9 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from booking import catalogue
 from booking.errors import OfferExpired, OfferInvalid
 from booking.model import ClaimedResource
-from booking.repository import Candidate
-from events import Transaction
+from booking.repository.slots import Candidate
 from servicekit.capabilities import Offer, OfferedResource
 from servicekit.signing import Expired, Forged, Signer, read_stored
 
@@ -34,30 +32,27 @@ def read_again(slot_id: str) -> Offer:
     return read_stored(slot_id, Offer)
 
 
-async def candidates(tx: Transaction, offer: Offer) -> list[Candidate]:
-    """The offer's assignments whose resources are as they were; 410 when none is left, or the start is past."""
+def require_future(offer: Offer) -> None:
+    """410 when the start is past."""
     if instant(offer.start) <= datetime.now(UTC):
         raise OfferExpired("This time is past. Nothing was held; search again.")
-    current = {
-        resource.resource_id: await catalogue.check_resource(tx, resource)
-        for resource in {entry.resource_id: entry for group in offer.candidates for entry in group}.values()
-    }
-    usable = [
-        candidate(group) for group in offer.candidates if all(current[resource.resource_id] for resource in group)
-    ]
-    if not usable:
-        raise OfferExpired("The schedule has changed since this time was offered. Nothing was held; search again.")
-    return usable
+
+
+def candidates(offer: Offer) -> list[Candidate]:
+    """The offer's assignments, in order of preference."""
+    return [candidate(group) for group in offer.candidates]
 
 
 def candidate(group: list[OfferedResource]) -> Candidate:
     """One assignment, its claims in the order in which they are locked."""
+    ordered = sorted(group, key=lambda entry: entry.resource_id)
     return Candidate(
         next((resource.resource_id for resource in group if resource.kind == "p"), None),
         [
             ClaimedResource(resource.resource_id, instant(resource.claim_start), instant(resource.claim_end))
-            for resource in sorted(group, key=lambda entry: entry.resource_id)
+            for resource in ordered
         ],
+        [resource.schedule_version for resource in ordered],
         any(resource.approval for resource in group),
     )
 

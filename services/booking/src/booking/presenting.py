@@ -2,12 +2,14 @@
 
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from booking import catalogue, offers, repository
-from booking.appointments import Refund
+from booking import offers
 from booking.domain import State
+from booking.endings import Refund
+from booking.holds import Wish
 from booking.model import Booking
+from booking.repository import bookings, known, slots
+from booking.repository.slots import Placed
 from booking.schemas import (
     AppointmentView,
     CustomerView,
@@ -20,6 +22,8 @@ from booking.schemas import (
     strip_unset,
 )
 from events import Money, Transaction
+from events.base import rfc3339
+from scheduling.zones import zone
 from servicekit.people import Contact
 from servicekit.service import Service
 
@@ -28,10 +32,10 @@ HOLD_STATUS = {State.HELD: "held", State.RELEASED: "released", State.EXPIRED: "e
 
 async def slot(tx: Transaction, booking: Booking) -> SlotView:
     """The slot with the names of what was taken."""
-    known = await catalogue.resources(tx, [resource.id for resource in booking.resources])
-    local = booking.start_at.astimezone(ZoneInfo(booking.time_zone))
+    named = await known.named(tx, [resource.id for resource in booking.resources])
+    local = booking.start_at.astimezone(zone(booking.time_zone))
     offer = offers.read_again(booking.offer)
-    row = await repository.slot_of(tx, booking)
+    row = await slots.of(tx, booking)
     return SlotView(
         slot_id=booking.offer,
         start=booking.start_at,
@@ -45,11 +49,39 @@ async def slot(tx: Transaction, booking: Booking) -> SlotView:
         remaining=row.capacity - row.reserved,
         price=Money(amount=offer.amount, currency=booking.currency),
         resources=[
-            SlotResource(id=resource.id, type=known[resource.id].type, name=known[resource.id].name)
+            SlotResource(id=resource.id, type=named[resource.id][0], name=named[resource.id][1])
             for resource in booking.resources
-            if resource.id in known
+            if resource.id in named
         ],
     )
+
+
+def placed_hold(wanted: Wish, placed: Placed) -> dict[str, Any]:
+    """A hold that was just placed, as `hold` shows it, without another look into the database."""
+    offer = wanted.offer
+    start, end = offers.instant(offer.start), offers.instant(offer.end)
+    local = start.astimezone(zone(offer.time_zone))
+    provider = offers.candidate(offer.candidates[placed.chosen]).provider_id
+    return {
+        "id": wanted.booking_id,
+        "status": "held",
+        "expires_at": rfc3339(placed.expires_at),
+        "slot": {
+            "slot_id": wanted.parameters["offer"],
+            "start": rfc3339(start),
+            "end": rfc3339(end),
+            "local_start": local.isoformat(),
+            "zone_abbreviation": local.tzname() or "",
+            "provider_id": provider,
+            "provider_ids": offers.providers(offer),
+            "offering_id": offer.offering_id,
+            "seats": wanted.seats,
+            "remaining": placed.capacity - placed.reserved,
+            "price": {"amount": offer.amount, "currency": offer.currency},
+            "resources": placed.named,
+        },
+        "manage_token": wanted.token,
+    }
 
 
 async def hold(tx: Transaction, booking: Booking, token: str | None = None) -> dict[str, Any]:
@@ -101,8 +133,11 @@ async def appointment(
         reason=booking.details.get("reason") if staff else None,
         created_at=booking.created_at,
         updated_at=booking.updated_at,
+        arrived_at=booking.arrived_at,
+        series_id=booking.series_id,
+        pay=booking.details.get("pay"),
         approval_deadline=booking.claim_until if booking.status is State.PENDING_APPROVAL else None,
-        history=[HistoryEntry(**entry) for entry in await repository.history(tx, booking.id)] if staff else None,
+        history=[HistoryEntry(**entry) for entry in await bookings.history(tx, booking)] if staff else None,
         refund=RefundView(
             amount=refund.amount,
             currency=booking.currency,
@@ -114,7 +149,17 @@ async def appointment(
         payment_request=payment_request,
     )
     return strip_unset(
-        view, "manage_token", "history", "refund", "approval_deadline", "notes", "reason", "payment_request"
+        view,
+        "manage_token",
+        "history",
+        "refund",
+        "arrived_at",
+        "series_id",
+        "pay",
+        "approval_deadline",
+        "notes",
+        "reason",
+        "payment_request",
     )
 
 

@@ -3,11 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from booking import catalogue, holds, offers, repository
-from booking.domain import Action, State, Trigger, approval_deadline, decide
-from booking.errors import OfferExpired, SlotTaken
+from booking import catalogue, conflicts, giving_back, holds, offers
+from booking.domain import Action, State, Trigger, approval_deadline, decide, reminder_at
+from booking.errors import SlotTaken
 from booking.model import Booking, Slot, occupied, vacated
-from booking.repository import FOREVER
+from booking.repository import blocks, bookings, slots
+from booking.repository.slots import FOREVER, Refused
 from events import Early, Event, Money, Transaction
 from events.contracts.booking import (
     ApprovalRequested,
@@ -19,7 +20,7 @@ from events.contracts.booking import (
 
 async def take_money(tx: Transaction, booking_id: UUID, payment_id: UUID, amount: Money, *, status: str) -> Booking:
     """A payment succeeded (`paid`) or was authorized (`authorized`): the booking stands on it, or it goes back."""
-    booking = await repository.lock(tx, booking_id)
+    booking = await bookings.lock(tx, booking_id)
     if booking is None:
         raise Early(f"the booking {booking_id} that was paid for is not known yet")
     same = booking.payment_id == payment_id
@@ -31,8 +32,8 @@ async def take_money(tx: Transaction, booking_id: UUID, payment_id: UUID, amount
         booking = await _remember(tx, booking, payment_id, amount, status)
         return await reacquire(tx, booking, payment_id)
     if action is Action.RETURN_MONEY:
-        await repository.note(tx, booking.id, "payment_returned", "system")
-        booking = await repository.update(tx, booking)
+        await bookings.note(tx, booking.id, "payment_returned", "system")
+        booking = await bookings.update(tx, booking)
         await tx.emit(
             PaymentUnwanted(**booking.fact(), payment_id=payment_id, reason=f"booking_{booking.state}"),
             correlation_id=booking.id,
@@ -42,8 +43,8 @@ async def take_money(tx: Transaction, booking_id: UUID, payment_id: UUID, amount
 
 async def _remember(tx: Transaction, booking: Booking, payment_id: UUID, amount: Money, status: str) -> Booking:
     if amount.amount == 0:
-        return await repository.update(tx, booking, payment_id=payment_id, payment_status="none")
-    return await repository.update(tx, booking, payment_id=payment_id, payment_status=status, paid=amount.amount)
+        return await bookings.update(tx, booking, payment_id=payment_id, payment_status="none")
+    return await bookings.update(tx, booking, payment_id=payment_id, payment_status=status, paid=amount.amount)
 
 
 async def accept(tx: Transaction, booking: Booking, *, payment_id: UUID | None) -> Booking:
@@ -51,23 +52,38 @@ async def accept(tx: Transaction, booking: Booking, *, payment_id: UUID | None) 
 
     Claims that are gone, or an external event that came meanwhile, make it unfulfillable: the money goes back.
     """
-    tenant = await catalogue.tenant(tx)
-    buffer = timedelta(minutes=tenant.settings.external_buffer_minutes)
-    if await repository.is_blocked(tx, booking, buffer):
+    if await blocks.are_on(tx, booking):
         return await give_up(tx, booking, payment_id, reason="blocked")
     if not booking.needs_approval:
         return await confirm(tx, booking, payment_id=payment_id, by="system")
-    slot = await repository.slot_of(tx, booking)
-    deadline = approval_deadline(
+    slot = await slots.of(tx, booking)
+    deadline = await deadline_for(tx, booking, booking.start_at)
+    if not await slots.keep_claims(tx, booking, slot, deadline):
+        return await give_up(tx, booking, payment_id, reason="taken")
+    return await wait_for_approval(tx, booking, slot, deadline)
+
+
+async def deadline_for(tx: Transaction, booking: Booking, start: datetime) -> datetime:
+    """Until when the clinic may decide about a visit at `start`."""
+    tenant = await catalogue.tenant(tx)
+    return approval_deadline(
         datetime.now(UTC),
-        booking.start_at,
+        start,
         approval_minutes=tenant.settings.approval_minutes,
         notice_minutes=booking.terms["notice_minutes"],
     )
-    if not await repository.keep_claims(tx, booking, slot, deadline):
-        return await give_up(tx, booking, payment_id, reason="taken")
-    booking = await repository.update(tx, booking, status=State.PENDING_APPROVAL.value, claim_until=deadline)
-    await repository.note(tx, booking.id, "approval_requested", "system")
+
+
+async def wait_for_approval(tx: Transaction, booking: Booking, slot: Slot, deadline: datetime) -> Booking:
+    """The locked booking, whose claims last until the deadline, is for the clinic to decide."""
+    booking = await bookings.update(
+        tx,
+        booking,
+        status=State.PENDING_APPROVAL.value,
+        claim_until=deadline,
+        remind_at=reminder_at(datetime.now(UTC), deadline),
+    )
+    await bookings.note(tx, booking.id, "approval_requested", "system")
     await tx.emit(
         ApprovalRequested(**booking.appointment_fact(), price=booking.money(booking.price), deadline=deadline),
         *occupied(booking, slot),
@@ -78,11 +94,11 @@ async def accept(tx: Transaction, booking: Booking, *, payment_id: UUID | None) 
 
 async def confirm(tx: Transaction, booking: Booking, *, payment_id: UUID | None, by: str) -> Booking:
     """The locked booking stands: its claims have no end any more."""
-    slot = await repository.slot_of(tx, booking)
-    if not await repository.keep_claims(tx, booking, slot, FOREVER):
+    slot = await slots.of(tx, booking)
+    if not await slots.keep_claims(tx, booking, slot, FOREVER):
         return await give_up(tx, booking, payment_id, reason="taken")
-    booking = await repository.update(tx, booking, status=State.CONFIRMED.value, claim_until=FOREVER)
-    await repository.note(tx, booking.id, "confirmed", by)
+    booking = await bookings.update(tx, booking, status=State.CONFIRMED.value, claim_until=FOREVER, remind_at=None)
+    await bookings.note(tx, booking.id, "confirmed", by)
     await tx.emit(_confirmed(booking, payment_id), *occupied(booking, slot), correlation_id=booking.id)
     return booking
 
@@ -95,30 +111,38 @@ async def reacquire(tx: Transaction, booking: Booking, payment_id: UUID) -> Book
     """
     left: list[Event] = []
     if booking.status is not State.EXPIRED:
-        slot = await repository.free(tx, booking)
-        booking = await repository.update(tx, booking, status=State.EXPIRED.value, seated=False)
+        slot = await slots.free(tx, booking)
+        booking = await bookings.update(tx, booking, status=State.EXPIRED.value, seated=False)
         await tx.emit(*vacated(booking, slot), correlation_id=booking.id)
         left = slot.change()
     offer = offers.read_again(booking.offer)
-    try:
-        await catalogue.offering(tx, offer.offering_id, offer.offering_version)
-        candidates = await offers.candidates(tx, offer)
-    except OfferExpired:
+    offering = await catalogue.offering(tx, offer.offering_id)
+    if not offering.active or booking.start_at <= datetime.now(UTC):
         await tx.emit(*left, correlation_id=booking.id)
-        return await give_up(tx, booking, payment_id, reason="stale")
+        return await give_up(tx, booking, payment_id, reason="past" if offering.active else "inactive")
+    candidates = offers.candidates(offer)
     if offer.provider_chosen:
         candidates = [candidate for candidate in candidates if candidate.provider_id == booking.provider_id]
-    if await repository.has_newer_overlap(tx, booking):
+    if await bookings.has_newer_overlap(tx, booking):
         await tx.emit(*left, correlation_id=booking.id)
         return await give_up(tx, booking, payment_id, reason="duplicate")
-    tenant = await catalogue.tenant(tx)
-    buffer = timedelta(minutes=tenant.settings.external_buffer_minutes)
-    ttl = timedelta(seconds=offer.hold_seconds)
-    taken = await holds.take(tx, booking.id, offer, booking.seats, ttl, buffer, candidates)
-    if isinstance(taken, str):
+    until = datetime.now(UTC) + timedelta(seconds=offer.hold_seconds)
+    taken = await slots.take(
+        tx,
+        booking.id,
+        offering_id=offer.offering_id,
+        start=booking.start_at,
+        end=booking.end_at,
+        capacity=offer.capacity,
+        seats=booking.seats,
+        until=until,
+        candidates=candidates,
+        override=offer.override,
+    )
+    if isinstance(taken, Refused):
         await tx.emit(*left, correlation_id=booking.id)
-        return await give_up(tx, booking, payment_id, reason=taken)
-    booking = await repository.update(
+        return await give_up(tx, booking, payment_id, reason=taken.why)
+    booking = await bookings.update(
         tx,
         booking,
         status=State.PENDING_PAYMENT.value,
@@ -126,10 +150,10 @@ async def reacquire(tx: Transaction, booking: Booking, payment_id: UUID) -> Book
         provider_id=taken.slot.provider_id,
         resources=taken.resources,
         needs_approval=candidates[taken.candidate].needs_approval,
-        claim_until=taken.expires_at,
+        claim_until=until,
         seated=True,
     )
-    await repository.note(tx, booking.id, "taken_again", "system")
+    await bookings.note(tx, booking.id, "taken_again", "system")
     await tx.emit(*_after(left, taken.slot), correlation_id=booking.id)
     return await accept(tx, booking, payment_id=payment_id)
 
@@ -141,40 +165,40 @@ def _after(left: list[Event], slot: Slot) -> list[Event]:
 
 async def give_up(tx: Transaction, booking: Booking, payment_id: UUID | None, *, reason: str) -> Booking:
     """The time cannot be given: whatever the locked booking still has is freed, and the money goes back."""
-    slot = await repository.free(tx, booking)
     if payment_id is None:  # nothing was paid: the request itself is refused, and with it all of this undone
         raise SlotTaken
-    booking = await repository.update(tx, booking, status=State.UNFULFILLABLE.value, seated=False)
-    await repository.note(tx, booking.id, f"unfulfillable:{reason}", "system")
-    await tx.emit(
-        BookingUnfulfillable(**booking.appointment_fact(), payment_id=payment_id, reason=reason),
-        *vacated(booking, slot),
-        *slot.change(),
-        correlation_id=booking.id,
+    booking = await giving_back.give_back(
+        tx,
+        booking,
+        lambda gone: BookingUnfulfillable(**gone.appointment_fact(), payment_id=payment_id, reason=reason),
+        event=f"unfulfillable:{reason}",
+        by="system",
+        status=State.UNFULFILLABLE.value,
     )
+    await conflicts.close_of(tx, booking)
     return booking
 
 
 async def extend_for_checkout(tx: Transaction, booking_id: UUID, session_id: str) -> None:
     """A Checkout is open: the time stays taken for the clinic's grace after the hold's end, so that who pays in the
     last second is not overtaken while the webhook travels."""
-    booking = await repository.lock(tx, booking_id)
+    booking = await bookings.lock(tx, booking_id)
     if booking is None:
         raise Early(f"the booking {booking_id} whose Checkout started is not known yet")
     if booking.state is not State.PENDING_PAYMENT:
         return
     tenant = await catalogue.tenant(tx)
     until = booking.expires_at + timedelta(seconds=tenant.settings.payment_grace_seconds)
-    slot = await repository.slot_of(tx, booking)
-    if not await repository.keep_claims(tx, booking, slot, until):
+    slot = await slots.of(tx, booking)
+    if not await slots.keep_claims(tx, booking, slot, until):
         return
-    booking = await repository.update(tx, booking, claim_until=until, session_id=session_id, payment_status="pending")
+    booking = await bookings.update(tx, booking, claim_until=until, session_id=session_id, payment_status="pending")
     await tx.emit(*occupied(booking, slot), correlation_id=booking.id)
 
 
 async def close_checkout(tx: Transaction, booking_id: UUID) -> None:
     """The Checkout was closed unpaid, for good: what the hold kept is free at once."""
-    booking = await repository.lock(tx, booking_id)
+    booking = await bookings.lock(tx, booking_id)
     if booking is None:
         raise Early(f"the booking {booking_id} whose Checkout ended is not known yet")
     hold_is_over = booking.expires_at <= datetime.now(UTC) + timedelta(seconds=1)
@@ -193,24 +217,24 @@ async def note_payment(
 ) -> None:
     """The payment's own status, kept beside the appointment's. Of another payment than the booking's: nothing, but
     for a failed attempt while it waits to be paid."""
-    booking = await repository.lock(tx, booking_id)
+    booking = await bookings.lock(tx, booking_id)
     if booking is None:
         raise Early(f"the booking {booking_id} is not known yet")
     if status == "failed":
         if booking.payment_id == payment_id or booking.status is State.PENDING_PAYMENT:
-            await repository.update(tx, booking, payment_status="failed")
+            await bookings.update(tx, booking, payment_status="failed")
         return
     if booking.payment_id != payment_id:
         return
     if refunded is not None:
         full = refunded >= booking.paid
-        await repository.update(
+        await bookings.update(
             tx, booking, refunded=refunded, payment_status="refunded" if full else "partially_refunded"
         )
     elif captured is not None:  # of a cancelled authorization only the fee is charged
-        await repository.update(tx, booking, payment_status=status, paid=captured)
+        await bookings.update(tx, booking, payment_status=status, paid=captured)
     else:
-        await repository.update(tx, booking, payment_status=status)
+        await bookings.update(tx, booking, payment_status=status)
 
 
 def _confirmed(booking: Booking, payment_id: UUID | None) -> BookingConfirmed:

@@ -86,6 +86,9 @@ class AppointmentCreate(Strict):
         Annotated[str, StringConstraints(max_length=500)],
     ] = Field(default_factory=dict, max_length=50)
     external_ref: str | None = Field(None, min_length=1, max_length=255)
+    pay: Literal["online", "desk"] | None = Field(None, description="staff: `desk` takes the money there")
+    override: bool = Field(False, description="staff: breaks the clinic's rules, never what is taken")
+    reason: Text | None = Field(None, description="with override: why; it goes into the audit")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "AppointmentCreate":
@@ -158,6 +161,9 @@ class AppointmentView(BaseModel):
     created_at: Instant
     updated_at: Instant
     approval_deadline: Instant | None = None
+    arrived_at: Instant | None = None
+    series_id: UUID | None = None
+    pay: Literal["online", "desk"] | None = None
     history: list[HistoryEntry] | None = None
     refund: RefundView | None = None
     payment_request: str | None = Field(None, description="for the gateway, which takes it out")
@@ -174,6 +180,42 @@ class Rejection(Strict):
     """Why the clinic says no."""
 
     reason: Text | None = None
+
+
+class Rescheduling(Strict):
+    """The time that the visit moves to."""
+
+    slot_id: str = Field(min_length=1, max_length=8000)
+
+
+class SessionCancellation(Strict):
+    """Which session of a class falls out."""
+
+    offering_id: UUID
+    provider_id: UUID | None = None
+    start: Instant
+    reason: Text | None = None
+
+
+class SessionView(BaseModel):
+    """A session that fell out, and the appointments that were called off with it."""
+
+    offering_id: UUID
+    provider_id: UUID | None
+    start: Instant
+    status: Literal["cancelled"]
+    appointment_ids: list[UUID]
+
+
+class AuditEntry(BaseModel):
+    """One line of the audit."""
+
+    id: str
+    at: Instant
+    actor: dict[str, Any]
+    action: str
+    subject: UUID
+    detail: str | None
 
 
 class Settle(Strict):

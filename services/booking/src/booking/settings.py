@@ -13,3 +13,6 @@ class BookingSettings(ServiceSettings):
     max_live_holds_per_origin: int = 3
     max_holds_per_hour_per_origin: int = 20
     max_unverified_appointments: int = 5
+
+    complete_after_minutes: int = 60
+    """How long after its end a visit that nobody said anything of counts as completed."""

@@ -1,0 +1,424 @@
+"""The functions that take a slot and place a hold, each in one call.
+
+Lock order everywhere: slots by id → bookings → resources' advisory locks → claims by (resource, lower(during)).
+"""
+
+from alembic import op
+
+from servicekit.migrations import define
+
+revision = "0003"
+down_revision = "0002"
+
+# The first rule of the offering, or of another one about it, that a visit would break with this practitioner and these
+# rooms; NULL when there is none. Called under the resources' exclusive advisory locks. Visits count while a seat of
+# theirs is live. `p_booking` does not count: it is being moved.
+BROKEN_RULE = """
+CREATE FUNCTION broken_rule(
+  p_tenant uuid, p_booking uuid, p_offering uuid, p_provider uuid, p_resources uuid[],
+  p_start timestamptz, p_end timestamptz)
+RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER SET search_path = booking, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  o offering%ROWTYPE;
+  zone text;
+  day_start timestamptz;
+  week_start timestamptz;
+  g record;
+  visits int;
+BEGIN
+  SELECT * INTO o FROM offering WHERE tenant_id = p_tenant AND id = p_offering;
+  SELECT c.time_zone INTO zone FROM clinic c WHERE c.tenant_id = p_tenant;
+  IF o.most_a_day IS NOT NULL THEN
+    day_start := date_trunc('day', p_start, zone);
+    SELECT count(*) INTO visits FROM slot s WHERE s.tenant_id = p_tenant AND s.offering_id = p_offering
+      AND s.provider_id = p_provider AND s.start_at >= day_start
+      AND s.start_at < (((day_start AT TIME ZONE zone)::date + 1)::timestamp AT TIME ZONE zone)
+      AND s.start_at <> p_start AND is_live(s.id, p_booking);
+    IF visits >= o.most_a_day THEN
+      RETURN jsonb_build_object('kind', 'max', 'of', 'practitioner', 'per', 'day', 'count', o.most_a_day);
+    END IF;
+  END IF;
+  IF o.most_a_week IS NOT NULL THEN
+    week_start := date_trunc('week', p_start, zone);
+    SELECT count(*) INTO visits FROM slot s WHERE s.tenant_id = p_tenant AND s.offering_id = p_offering
+      AND s.provider_id = p_provider AND s.start_at >= week_start
+      AND s.start_at < (((week_start AT TIME ZONE zone)::date + 7)::timestamp AT TIME ZONE zone)
+      AND s.start_at <> p_start AND is_live(s.id, p_booking);
+    IF visits >= o.most_a_week THEN
+      RETURN jsonb_build_object('kind', 'max', 'of', 'practitioner', 'per', 'week', 'count', o.most_a_week);
+    END IF;
+  END IF;
+  -- Both sides: what this visit may not follow too soon, and what may not follow it too soon.
+  FOR g IN
+    SELECT r.of, r.minutes, r.after_offering AS other, p_start - make_interval(mins => r.minutes) AS since,
+           p_start AS until, true AS after, r.after_offering
+      FROM gap_rule r WHERE r.tenant_id = p_tenant AND r.offering_id = p_offering
+    UNION ALL
+    SELECT r.of, r.minutes, r.offering_id, p_end, p_end + make_interval(mins => r.minutes), false, r.after_offering
+      FROM gap_rule r WHERE r.tenant_id = p_tenant AND r.after_offering = p_offering
+  LOOP
+    IF g.of = 'practitioner' THEN
+      PERFORM FROM slot s WHERE s.tenant_id = p_tenant AND s.offering_id = g.other AND s.provider_id = p_provider
+        AND s.start_at > g.since - interval '24 h' AND s.start_at < g.until + interval '1 min'
+        AND CASE WHEN g.after THEN s.end_at > g.since AND s.end_at <= g.until
+                 ELSE s.start_at >= g.since AND s.start_at < g.until END
+        AND is_live(s.id, p_booking);
+    ELSE
+      PERFORM FROM claim c JOIN resource room ON room.tenant_id = p_tenant AND room.id = c.resource_id
+        JOIN booking b ON b.seated AND (b.id = c.owner_id OR b.slot_id = c.owner_id)
+      WHERE c.resource_id = ANY(p_resources) AND room.type = 'room' AND b.offering_id = g.other AND b.id <> p_booking
+        -- a claim reaches at most two hours of buffers beyond its visit
+        AND c.during && tstzrange(g.since - interval '2 h', g.until + interval '2 h') AND c.expires_at > now()
+        AND CASE WHEN g.after THEN b.end_at > g.since AND b.end_at <= g.until
+                 ELSE b.start_at >= g.since AND b.start_at < g.until END;
+    END IF;
+    IF FOUND THEN
+      RETURN jsonb_build_object('kind', 'gap', 'of', g.of, 'minutes', g.minutes, 'after_offering', g.after_offering);
+    END IF;
+  END LOOP;
+  RETURN NULL;
+END $$
+"""
+
+IS_LIVE = """
+CREATE FUNCTION is_live(p_slot uuid, p_but uuid) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = booking, pg_temp AS $$
+  SELECT EXISTS (SELECT FROM booking b WHERE b.slot_id = p_slot AND b.seated AND b.id <> p_but
+    AND (b.status NOT IN ('held', 'pending_payment') OR b.claim_until > now()))
+$$
+"""
+
+# Takes the first candidate assignment that is free: slot row, advisory locks, catalogue, blocks, rules, claims, seats.
+# The caller writes the booking and the events in the same transaction. Each candidate is tried in a subtransaction, so
+# that one that fails leaves nothing and holds no lock while the next is tried.
+# With `p_moving` the booking gives back what it has in the same subtransaction: the old time is lost only when the new
+# one is taken. A move holds the advisory locks of all its resources alone, so two crossing moves wait for each other
+# before either has touched a claim.
+# outcome: held | taken | blocked | rule | stale (a schedule has changed) | unknown (a copy is missing) | changed
+TAKE_SLOT = """
+CREATE FUNCTION take_slot(
+  p_tenant uuid, p_booking uuid, p_offering uuid, p_start timestamptz, p_end timestamptz, p_capacity int, p_seats int,
+  p_until timestamptz, p_override boolean, p_moving boolean,
+  p_providers uuid[], p_counts int[], p_resources uuid[], p_lower timestamptz[], p_upper timestamptz[],
+  p_schedules bigint[],
+  OUT outcome text, OUT chosen int, OUT slot_id uuid, OUT slot_version bigint, OUT reserved int, OUT capacity int,
+  OUT resources jsonb, OUT rule jsonb)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = booking, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  s slot%ROWTYPE;
+  mine booking%ROWTYPE;
+  pad interval;
+  ruled boolean;
+  alone boolean;
+  first int := 1;
+  last int;
+  freed int;
+  visit tstzrange := tstzrange(p_start, p_end);
+  padded tstzrange;
+  d tstzrange;
+  owner uuid;
+  until timestamptz;
+  from_slot uuid;
+  target uuid;
+  existing uuid;
+  ids uuid[];
+  known resource%ROWTYPE;
+  r uuid;
+  seen text[] := '{}';
+BEGIN
+  IF p_tenant::text IS DISTINCT FROM current_setting('app.tenant', true) THEN
+    RAISE EXCEPTION 'take_slot was called for another tenant than the transaction''s' USING ERRCODE = '42501';
+  END IF;
+  SELECT c.external_buffer INTO pad FROM clinic c WHERE c.tenant_id = p_tenant;
+  IF NOT FOUND THEN outcome := 'unknown'; RETURN; END IF;
+  padded := tstzrange(p_start - pad, p_end + pad);
+  SELECT o.most_a_day IS NOT NULL OR o.most_a_week IS NOT NULL INTO ruled
+    FROM offering o WHERE o.tenant_id = p_tenant AND o.id = p_offering;
+  ruled := NOT p_override AND (ruled OR EXISTS (
+    SELECT FROM gap_rule g WHERE g.tenant_id = p_tenant AND p_offering IN (g.offering_id, g.after_offering)));
+  alone := ruled OR p_moving;
+  IF p_moving THEN
+    SELECT b.slot_id INTO from_slot FROM booking b WHERE b.id = p_booking AND b.tenant_id = p_tenant;
+  END IF;
+  FOR i IN 1 .. cardinality(p_counts) LOOP
+    last := first + p_counts[i] - 1;
+    -- A look without a lock: most losers end here and write nothing.
+    IF p_capacity = 1 THEN
+      FOR j IN first .. last LOOP
+        d := tstzrange(p_lower[j], p_upper[j]);
+        EXIT WHEN EXISTS (SELECT FROM claim c WHERE c.resource_id = p_resources[j] AND c.during && d
+                                                AND c.expires_at > now() AND c.owner_id <> p_booking);
+        d := NULL;
+      END LOOP;
+      IF d IS NOT NULL THEN seen := array_append(seen, 'taken'); first := last + 1; CONTINUE; END IF;
+    ELSIF EXISTS (SELECT FROM slot f WHERE f.tenant_id = p_tenant AND f.offering_id = p_offering
+                    AND f.provider_id = p_providers[i] AND f.start_at = p_start AND f.status = 'blocked'
+                    AND f.id IS DISTINCT FROM from_slot
+                    AND NOT EXISTS (SELECT FROM booking b WHERE b.slot_id = f.id AND b.seated AND b.claim_until <= now()
+                                      AND b.entry_id IS NULL AND b.status IN ('held', 'pending_payment'))) THEN
+      seen := array_append(seen, 'taken'); first := last + 1; CONTINUE;
+    END IF;
+    BEGIN
+      -- Which row this time has is the same for everybody, also before it exists: rows are locked in the order of ids.
+      target := md5(p_tenant::text || p_offering || p_providers[i] || extract(epoch FROM p_start))::uuid;
+      SELECT f.id INTO existing FROM slot f WHERE f.tenant_id = p_tenant AND f.offering_id = p_offering
+        AND f.provider_id = p_providers[i] AND f.start_at = p_start;
+      target := coalesce(existing, target);
+      IF from_slot < target THEN PERFORM FROM slot f WHERE f.id = from_slot FOR NO KEY UPDATE; END IF;
+      IF existing IS NULL THEN
+        INSERT INTO slot (id, tenant_id, offering_id, provider_id, start_at, end_at, capacity)
+        VALUES (target, p_tenant, p_offering, p_providers[i], p_start, p_end, p_capacity)
+        ON CONFLICT DO NOTHING RETURNING * INTO s;
+      END IF;
+      IF existing IS NOT NULL OR NOT FOUND THEN
+        SELECT * INTO s FROM slot f WHERE f.tenant_id = p_tenant AND f.offering_id = p_offering
+          AND f.provider_id = p_providers[i] AND f.start_at = p_start FOR NO KEY UPDATE;
+        IF s.status = 'cancelled' THEN RAISE EXCEPTION 'taken' USING ERRCODE = 'HF001'; END IF;
+        -- Seats of holds that ran out on this slot; the job tells the world about them later. A hold that was offered
+        -- to somebody in the line is passed on by the job alone, or the public would overtake the next in line.
+        WITH gone AS (
+          UPDATE booking b SET seated = false WHERE b.slot_id = s.id AND b.seated AND b.claim_until <= now()
+            AND b.status IN ('held', 'pending_payment') AND b.entry_id IS NULL AND b.id <> p_booking RETURNING b.seats)
+        SELECT coalesce(sum(gone.seats), 0) INTO freed FROM gone;
+        s.reserved := s.reserved - freed;
+      END IF;
+      IF p_moving THEN
+        IF from_slot > target THEN PERFORM FROM slot f WHERE f.id = from_slot FOR NO KEY UPDATE; END IF;
+        SELECT * INTO mine FROM booking b WHERE b.id = p_booking AND b.tenant_id = p_tenant FOR NO KEY UPDATE;
+        IF mine.slot_id <> from_slot OR NOT mine.seated THEN RAISE EXCEPTION 'changed' USING ERRCODE = 'HF001'; END IF;
+        IF from_slot = s.id THEN s.reserved := s.reserved - mine.seats; END IF;
+      END IF;
+      IF s.reserved = 0 AND (s.resources IS NULL OR from_slot = s.id) THEN s.capacity := p_capacity; END IF;
+      IF s.reserved + p_seats > s.capacity THEN RAISE EXCEPTION 'taken' USING ERRCODE = 'HF001'; END IF;
+
+      ids := p_resources[first:last];
+      IF p_moving THEN
+        SELECT array_agg(x ORDER BY x) INTO ids FROM (
+          SELECT unnest(ids) AS x UNION SELECT (e->>'id')::uuid FROM jsonb_array_elements(mine.resources) e) AS every;
+      END IF;
+      FOREACH r IN ARRAY ids LOOP
+        IF alone THEN PERFORM pg_advisory_xact_lock(hashtextextended(r::text, 0));
+        ELSE PERFORM pg_advisory_xact_lock_shared(hashtextextended(r::text, 0)); END IF;
+      END LOOP;
+
+      IF p_moving THEN
+        IF from_slot <> s.id THEN
+          UPDATE slot f SET reserved = f.reserved - mine.seats, version = f.version + 1, updated_at = now(),
+            status = CASE WHEN f.status = 'cancelled' THEN 'cancelled' ELSE 'open' END,
+            resources = CASE WHEN f.reserved > mine.seats THEN f.resources END
+          WHERE f.id = from_slot;
+          DELETE FROM claim c WHERE c.tenant_id = p_tenant AND (c.owner_id = p_booking OR c.owner_id = from_slot
+            AND NOT EXISTS (SELECT FROM slot f WHERE f.id = from_slot AND f.reserved > 0));
+        ELSIF s.reserved = 0 THEN
+          DELETE FROM claim c WHERE c.tenant_id = p_tenant AND c.owner_id IN (p_booking, s.id);
+          s.resources := NULL;
+        END IF;
+      END IF;
+
+      IF s.resources IS NULL THEN
+        resources := '[]';
+        FOR j IN first .. last LOOP
+          IF j > first AND p_resources[j - 1] >= p_resources[j] THEN
+            RAISE EXCEPTION 'claims must be sorted by resource' USING ERRCODE = '22023';
+          END IF;
+          SELECT * INTO known FROM resource k WHERE k.tenant_id = p_tenant AND k.id = p_resources[j];
+          IF NOT FOUND THEN RAISE EXCEPTION 'unknown' USING ERRCODE = 'HF001'; END IF;
+          IF NOT known.active OR known.schedule_version > p_schedules[j] THEN
+            RAISE EXCEPTION 'stale' USING ERRCODE = 'HF001';
+          END IF;
+          IF EXISTS (SELECT FROM block b WHERE b.resource_id = known.id AND b.during && padded
+                       AND (b.kind = 'external_event' OR b.during && visit)) THEN
+            RAISE EXCEPTION 'blocked' USING ERRCODE = 'HF001';
+          END IF;
+          resources := resources || jsonb_build_object(
+            'id', known.id, 'claim_start', p_lower[j], 'claim_end', p_upper[j]);
+        END LOOP;
+        IF ruled THEN
+          rule := broken_rule(p_tenant, p_booking, p_offering, p_providers[i], p_resources[first:last], p_start, p_end);
+          IF rule IS NOT NULL THEN RAISE EXCEPTION 'rule' USING ERRCODE = 'HF001'; END IF;
+        END IF;
+        owner := CASE WHEN s.capacity = 1 THEN p_booking ELSE s.id END;
+        until := CASE WHEN s.capacity = 1 THEN p_until ELSE 'infinity' END;
+        FOR j IN first .. last LOOP
+          d := tstzrange(p_lower[j], p_upper[j]);
+          INSERT INTO claim (tenant_id, resource_id, during, owner_id, expires_at)
+          VALUES (p_tenant, p_resources[j], d, owner, until) ON CONFLICT DO NOTHING;
+          CONTINUE WHEN FOUND;
+          -- Reaped only on a conflict, and in a statement of its own: expiry needs no timer to be true.
+          DELETE FROM claim c WHERE c.resource_id = p_resources[j] AND c.during && d AND c.expires_at <= now();
+          IF FOUND THEN
+            INSERT INTO claim (tenant_id, resource_id, during, owner_id, expires_at)
+            VALUES (p_tenant, p_resources[j], d, owner, until) ON CONFLICT DO NOTHING;
+          END IF;
+          IF NOT FOUND THEN RAISE EXCEPTION 'taken' USING ERRCODE = 'HF001'; END IF;
+        END LOOP;
+      ELSE
+        resources := s.resources;
+      END IF;
+      UPDATE slot SET reserved = s.reserved + p_seats, capacity = s.capacity, version = slot.version + 1,
+        status = CASE WHEN s.reserved + p_seats = s.capacity THEN 'blocked' ELSE 'open' END,
+        end_at = CASE WHEN s.reserved = 0 THEN p_end ELSE slot.end_at END,
+        resources = CASE WHEN s.capacity > 1 THEN take_slot.resources END, updated_at = now()
+      WHERE slot.id = s.id RETURNING slot.version INTO slot_version;
+      outcome := 'held';
+      chosen := i - 1;
+      slot_id := s.id;
+      reserved := s.reserved + p_seats;
+      capacity := s.capacity;
+      RETURN;
+    EXCEPTION WHEN SQLSTATE 'HF001' THEN
+      IF SQLERRM IN ('unknown', 'changed') THEN outcome := SQLERRM; RETURN; END IF;
+      seen := array_append(seen, SQLERRM);
+    END;
+    first := last + 1;
+  END LOOP;
+  -- That somebody was faster comes first, then what stands in the way; the offer is old only when all of it is.
+  outcome := CASE WHEN 'taken' = ANY(seen) THEN 'taken' WHEN 'rule' = ANY(seen) THEN 'rule'
+                  WHEN 'blocked' = ANY(seen) THEN 'blocked' ELSE 'stale' END;
+END $$
+"""
+
+# A hold of an offered time, whole: the offering as it is now, hoarding, the slot, the booking, what is said of it. Sets
+# the tenant itself, so that it can be a transaction of its own. Payloads are those of events.contracts.booking (a test
+# reads them back). outcome also: inactive | members | hoarding | hoarding_hour
+PLACE_HOLD = """
+CREATE FUNCTION place_hold(
+  p_tenant uuid, p_booking uuid, p_offering uuid, p_offering_version bigint,
+  p_start timestamptz, p_end timestamptz, p_capacity int, p_seats int, p_ttl interval, p_override boolean,
+  p_providers uuid[], p_counts int[], p_resources uuid[], p_lower timestamptz[], p_upper timestamptz[],
+  p_schedules bigint[], p_approvals boolean[],
+  p_offer text, p_amount bigint, p_currency text, p_time_zone text, p_token bytea, p_user uuid, p_by text,
+  p_origin bytea, p_most_live int, p_most_hourly int, p_headers jsonb, p_entry uuid,
+  OUT outcome text, OUT chosen int, OUT expires timestamptz, OUT slot_id uuid, OUT slot_version bigint,
+  OUT reserved int, OUT capacity int, OUT resources jsonb, OUT named jsonb, OUT rule jsonb)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = booking, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  o offering%ROWTYPE;
+  t record;
+  live int;
+  hourly int;
+  provider uuid;
+  visit jsonb;
+  owner uuid;
+  owner_version bigint;
+BEGIN
+  PERFORM set_config('app.tenant', p_tenant::text, true);
+  SELECT * INTO o FROM offering f WHERE f.tenant_id = p_tenant AND f.id = p_offering;
+  IF NOT FOUND OR o.version < p_offering_version THEN outcome := 'unknown'; RETURN; END IF;
+  IF NOT o.active THEN outcome := 'inactive'; RETURN; END IF;
+  IF o.members_only AND p_user IS NULL THEN outcome := 'members'; RETURN; END IF;
+  IF p_origin IS NOT NULL THEN
+    SELECT count(*) FILTER (WHERE b.status IN ('held', 'pending_payment') AND b.expires_at > now()), count(*)
+      INTO live, hourly FROM booking b
+      WHERE b.tenant_id = p_tenant AND b.origin = p_origin AND b.created_at > now() - interval '1 h';
+    IF live >= p_most_live THEN outcome := 'hoarding'; RETURN; END IF;
+    IF hourly >= p_most_hourly THEN outcome := 'hoarding_hour'; RETURN; END IF;
+  END IF;
+  expires := now() + p_ttl;
+  SELECT * INTO t FROM take_slot(p_tenant, p_booking, p_offering, p_start, p_end, p_capacity, p_seats,
+    CASE WHEN p_entry IS NULL THEN expires ELSE 'infinity' END, p_override, false, p_providers, p_counts, p_resources, p_lower, p_upper, p_schedules);
+  outcome := t.outcome;
+  rule := t.rule;
+  IF outcome <> 'held' THEN RETURN; END IF;
+  chosen := t.chosen;
+  slot_id := t.slot_id;
+  slot_version := t.slot_version;
+  reserved := t.reserved;
+  capacity := t.capacity;
+  resources := t.resources;
+  provider := nullif(p_providers[chosen + 1], '00000000-0000-0000-0000-000000000000');
+  INSERT INTO booking (id, tenant_id, slot_id, offering_id, provider_id, status, seats, start_at, end_at, time_zone,
+    resources, offer, price, currency, mode, amount_due, terms, needs_approval, expires_at, claim_until, hold_token,
+    origin, user_id, held_by, entry_id)
+  VALUES (p_booking, p_tenant, t.slot_id, p_offering, provider, 'held', p_seats, p_start, p_end, p_time_zone,
+    t.resources, p_offer, p_amount * p_seats, p_currency, o.mode,
+    CASE o.mode WHEN 'free' THEN 0 WHEN 'deposit' THEN least(p_amount, o.deposit) * p_seats ELSE p_amount * p_seats END,
+    o.terms, p_approvals[chosen + 1], expires, expires, p_token, p_origin, p_user, p_by, p_entry);
+
+  SELECT jsonb_agg(jsonb_build_object('id', k.id, 'type', k.type, 'name', k.name)), jsonb_agg(k.id)
+    INTO named, visit FROM jsonb_to_recordset(t.resources) AS e(id uuid)
+    JOIN resource k ON k.tenant_id = p_tenant AND k.id = e.id;
+  visit := jsonb_build_object('slot_id', t.slot_id, 'offering_id', p_offering, 'provider_id', provider,
+    'resource_ids', visit, 'start', p_start, 'end', p_end, 'seats', p_seats);
+  IF t.capacity = 1 THEN owner := p_booking; owner_version := 1;
+  ELSE owner := t.slot_id; owner_version := t.slot_version; END IF;
+  INSERT INTO outbox (topic, key, headers, payload)
+  SELECT m.topic, m.key, p_headers || jsonb_build_object('ce_id', uuidv7(), 'ce_type', m.type, 'ce_subject', m.key,
+      'ce_time', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+      'tenantid', p_tenant, 'correlationid', p_booking, 'version', m.version::text), m.payload::text
+  FROM (
+    SELECT 1 AS n, 'holdfast.booking' AS topic, p_booking::text AS key, 'booking.hold_created.v1' AS type,
+      1::bigint AS version, jsonb_build_object('tenant_id', p_tenant, 'version', 1, 'booking_id', p_booking,
+        'visit', visit, 'expires_at', expires) AS payload
+    UNION ALL
+    SELECT 2, 'holdfast.occupancy', owner || ':' || e.id, 'occupancy.row.v1', owner_version, jsonb_build_object(
+        'tenant_id', p_tenant, 'version', owner_version, 'owner_id', owner, 'resource_id', e.id, 'slot_id', t.slot_id,
+        'offering_id', p_offering, 'provider_id', provider, 'claim_start', e.claim_start, 'claim_end', e.claim_end,
+        'start', p_start, 'end', p_end, 'expires_at', CASE WHEN t.capacity = 1 AND p_entry IS NULL THEN expires END,
+        'capacity', t.capacity, 'reserved', t.reserved)
+      FROM jsonb_to_recordset(t.resources) AS e(id uuid, claim_start timestamptz, claim_end timestamptz)
+    UNION ALL
+    SELECT 3, 'holdfast.booking', t.slot_id::text, 'booking.slot_blocked.v1', t.slot_version, jsonb_build_object(
+        'tenant_id', p_tenant, 'version', t.slot_version, 'slot_id', t.slot_id, 'offering_id', p_offering,
+        'provider_id', provider, 'start', p_start, 'end', p_end)
+      WHERE t.reserved = t.capacity
+  ) AS m ORDER BY m.n;
+END $$
+"""
+
+# What the clock's jobs find across tenants: (tenant, id) only.
+DUE = (
+    (
+        "over_bookings",
+        (("p_limit", "int"), ("p_after", "interval")),
+        "b.status = 'confirmed' AND b.end_at <= now() - p_after ORDER BY b.end_at",
+    ),
+    (
+        "undecided_bookings",
+        (("p_limit", "int"),),
+        "b.remind_at <= now() AND b.status = 'pending_approval' ORDER BY b.remind_at",
+    ),
+)
+
+OUTLIVED = """
+CREATE FUNCTION outlived_entries(p_limit int) RETURNS TABLE (tenant_id uuid, id uuid)
+LANGUAGE sql SECURITY DEFINER SET search_path = booking, pg_temp AS $$
+  SELECT w.tenant_id, w.id FROM waitlist w WHERE w.status = 'waiting' AND upper(w.during) <= now()
+  ORDER BY upper(w.during) LIMIT p_limit
+$$
+"""
+
+
+def _due(name: str, arguments: tuple[tuple[str, str], ...], condition: str) -> str:
+    return f"""
+CREATE FUNCTION {name}({", ".join(" ".join(argument) for argument in arguments)})
+RETURNS TABLE (tenant_id uuid, id uuid)
+LANGUAGE sql SECURITY DEFINER SET search_path = booking, pg_temp AS $$
+  SELECT b.tenant_id, b.id FROM booking b WHERE {condition} LIMIT p_limit
+$$"""
+
+
+def upgrade() -> None:
+    """Replaces `take_slot` and adds the others."""
+    op.execute(
+        "DROP FUNCTION take_slot(uuid, uuid, uuid, timestamptz, timestamptz, int, int, interval, interval,"
+        " uuid[], int[], uuid[], timestamptz[], timestamptz[])"
+    )
+    define("is_live(uuid, uuid)", IS_LIVE)
+    define("broken_rule(uuid, uuid, uuid, uuid, uuid[], timestamptz, timestamptz)", BROKEN_RULE)
+    candidates = "uuid[], int[], uuid[], timestamptz[], timestamptz[], bigint[]"
+    define(
+        f"take_slot(uuid, uuid, uuid, timestamptz, timestamptz, int, int, timestamptz, boolean, boolean, {candidates})",
+        TAKE_SLOT,
+    )
+    define(
+        "place_hold(uuid, uuid, uuid, bigint, timestamptz, timestamptz, int, int, interval, boolean,"
+        f" {candidates}, boolean[], text, bigint, text, text, bytea, uuid, text, bytea, int, int, jsonb, uuid)",
+        PLACE_HOLD,
+    )
+    for name, arguments, condition in DUE:
+        define(f"{name}({', '.join(kind for _, kind in arguments)})", _due(name, arguments, condition))
+    define("outlived_entries(int)", OUTLIVED)

@@ -1,0 +1,26 @@
+"""A booking gives its time back: it is free, everybody sees it, and the first in line gets it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from booking import waitlist
+from booking.model import Booking, vacated
+from booking.repository import bookings, slots
+from events import Event, Transaction
+
+
+async def give_back(
+    tx: Transaction, booking: Booking, fact: Callable[[Booking], Event], *, event: str, by: str, **values: Any
+) -> Booking:
+    """Frees what the locked booking has and sets `values`; says `fact` of the booking as it is then. `event` and `by`
+    go into its history."""
+    line = await waitlist.line_for(tx, booking)
+    if line:
+        await slots.share_locks(tx, booking)
+    slot = await slots.free(tx, booking)
+    gone = await bookings.update(tx, booking, seated=False, **values)
+    await bookings.note(tx, gone.id, event, by)
+    await tx.emit(fact(gone), *vacated(gone, slot), *slot.change(), correlation_id=gone.id)
+    await waitlist.pass_on(tx, gone)
+    await waitlist.hand_over(tx, gone, line)
+    return gone

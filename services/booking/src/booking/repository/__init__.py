@@ -1,0 +1,1 @@
+"""All SQL of booking, by noun. Lock order everywhere: slots by id → bookings → resources' advisory locks → claims."""
