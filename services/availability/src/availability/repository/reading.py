@@ -16,7 +16,7 @@ from events import Transaction
 from scheduling.bitmaps import Horizon
 from servicekit.hot import HotPool
 
-_READ = b"SELECT * FROM read_calendar(%s, %s, %s, %s, %s, %s, %s, %s)"
+_READ = "SELECT * FROM read_calendar(%s, %s, %s, %s, %s, %s, %s, %s)"
 _MAP = struct.Struct(">hh288s288s288s")
 _CLAIM = struct.Struct(">hh16s16siiiiii")
 _OUTSIDE = struct.Struct(">hii")
