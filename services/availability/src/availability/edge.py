@@ -11,6 +11,7 @@ from events.base import Instant
 from events.contracts.identity import TenantChanged
 from servicekit import copies
 from servicekit.auth import MANAGERS, Principal
+from servicekit.database import Database
 from servicekit.edge import Asking
 
 CLINIC = "/v1/clinics/{clinic}"
@@ -32,10 +33,17 @@ def _slots(request: Request) -> Slots:
     return found
 
 
+def _database(request: Request) -> Database:
+    found: Database = request.app.state.service.database
+    return found
+
+
 # First of all, so that strangers learn nothing else: 401 and 403.
 Managing = Annotated[Principal, Depends(_managing)]
 # Declared before the transaction: the copy of a clinic that was just made is awaited outside of it.
 Clinic = Annotated[TenantChanged, Depends(_clinic)]
+# For what looks twice, each time in a short transaction of its own.
+OwnDatabase = Annotated[Database, Depends(_database)]
 Searching = Annotated[Slots, Depends(_slots)]
 IfMatch = Annotated[str | None, Header(alias="If-Match")]
 Limit = Annotated[int, Query(ge=1, le=200)]

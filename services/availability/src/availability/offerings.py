@@ -1,5 +1,7 @@
 """Use cases of offerings: what can be booked."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -7,11 +9,44 @@ from availability import catalogue, repository
 from availability.domain import merge_patch, slug_for, unmet
 from availability.repository import Row
 from availability.schemas import OfferingBody
+from availability.slots import Slots
 from availability.states import offering_state
 from events import Deleted, Transaction, new_id
 from events.contracts.availability import OfferingState
 from events.contracts.identity import TenantChanged
+from servicekit.database import Database
 from servicekit.problems import ValidationFailed
+
+
+class Page(NamedTuple):
+    """A page as it was asked for; filters that are None are left out."""
+
+    filters: dict[str, Any]
+    limit: int
+    cursor: str | None
+    updated_since: datetime | None
+    sort: catalogue.Sort
+
+
+class Listed(NamedTuple):
+    """A page of offerings, the cursor of the next, and first free starts by offering where they were asked for."""
+
+    rows: Sequence[Row]
+    following: str | None
+    firsts: dict[UUID, dict[str, Any] | None]
+
+    def next_slot(self, identity: UUID) -> dict[str, Any]:
+        """The field `next_slot` of an offering, or nothing."""
+        return {"next_slot": self.firsts[identity]} if identity in self.firsts else {}
+
+
+async def listed(database: Database, clinic_id: UUID, page: Page, searching: Slots | None) -> Listed:
+    """A page of offerings; with `searching` their first free starts, looked for when the page's transaction is over:
+    none waits for a second connection while it holds one."""
+    async with database.transaction(clinic_id) as tx:
+        rows, following = await catalogue.page(tx, "offering", **page._asdict())
+    firsts = await searching.next_slots(clinic_id, [row["id"] for row in rows]) if searching else {}
+    return Listed(rows, following, firsts)
 
 
 class Saved(NamedTuple):

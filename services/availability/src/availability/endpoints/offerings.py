@@ -1,12 +1,25 @@
 """HTTP in: offerings."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
 from availability import catalogue, offerings, schemas
-from availability.edge import CLINIC, TENANT, Clinic, Cursor, IfMatch, Limit, Managing, Patch, SortBy, UpdatedSince
+from availability.edge import (
+    CLINIC,
+    TENANT,
+    Clinic,
+    Cursor,
+    IfMatch,
+    Limit,
+    Managing,
+    OwnDatabase,
+    Patch,
+    Searching,
+    SortBy,
+    UpdatedSince,
+)
 from availability.presenting import shown, tagged
 from servicekit.edge import Asking, CallingService, TenantTx
 from servicekit.idempotency import IdempotentRoute
@@ -23,8 +36,12 @@ def _saved(saved: offerings.Saved, response: Response) -> dict[str, Any]:
 async def list_offerings(
     clinic: UUID,
     asking: Asking,
-    tx: TenantTx,
+    database: OwnDatabase,
+    searching: Searching,
     external_ref: Annotated[schemas.Printed | None, Query(max_length=255)] = None,
+    include: Annotated[
+        Literal["next_slot"] | None, Query(description="`next_slot`: each with its first free start, null for none")
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     updated_since: UpdatedSince = None,
@@ -32,12 +49,12 @@ async def list_offerings(
 ) -> Any:
     """What can be booked; staff also see what is not active."""
     staff = asking.is_staff(clinic)
-    filters = {"external_ref": external_ref, "active": None if staff else True}
-    rows, following = await catalogue.page(
-        tx, "offering", filters=filters, limit=limit, cursor=cursor, updated_since=updated_since, sort=sort
+    page = offerings.Page(
+        {"external_ref": external_ref, "active": None if staff else True}, limit, cursor, updated_since, sort
     )
-    data = [shown(row, schemas.OfferingOut, staff=staff) for row in rows]
-    return {"data": data, "next_cursor": following}
+    listed = await offerings.listed(database, clinic, page, searching if include else None)
+    data = [shown(row, schemas.OfferingOut, staff=staff) | listed.next_slot(row["id"]) for row in listed.rows]
+    return {"data": data, "next_cursor": listed.following}
 
 
 @router.post(f"{CLINIC}/offerings", status_code=201, response_model=schemas.SavedOffering)

@@ -98,6 +98,13 @@ class OfferingBody(Strict):
     active: bool = True
 
 
+class NextSlot(BaseModel):
+    """An offering's first free start, and with whom."""
+
+    start: Instant
+    provider_id: UUID | None
+
+
 class OfferingOut(BaseModel):
     """An offering; `external_ref` and `metadata` are for staff only."""
 
@@ -134,8 +141,14 @@ class SavedOffering(OfferingOut):
     warnings: list[str] = Field(default_factory=list)
 
 
+class ListedOffering(OfferingOut):
+    """With `include=next_slot` its first free start within a month, null for none."""
+
+    next_slot: NextSlot | None = None
+
+
 class Offerings(BaseModel):
     """A page."""
 
-    data: list[OfferingOut]
+    data: list[ListedOffering]
     next_cursor: str | None
