@@ -1,8 +1,9 @@
 """Every transition of IANA zones, 2000 to 2037, library against oracle: python scheduling_sweep.py [--zones A,B]
 
-Around each transition: wall times, the days' lengths, weekly templates with overrides and holidays, listed
-starts, and series. Prints one line of JSON; exit code 1 on any difference. Run it with TZ set to see whether the
-server's own zone matters, and with PYTHONTZPATH="" to read the tzdata package instead of the machine's files.
+Around each transition: wall times, the days' lengths, weekly templates with overrides and holidays, listed starts,
+series, and time off that comes back. Prints one line of JSON; exit code 1 on any difference. Run it with TZ set to
+see whether the server's own zone matters, and with PYTHONTZPATH="" to read the tzdata package instead of the
+machine's files.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from scheduling_oracle import DAY, EPOCH, Clock, Walk, clock, day_of
 from scheduling.instants import utc
 from scheduling.recurrences import occurrences
 from scheduling.templates import WEEKDAYS, LocalRange, Override, Starts, Template, Weekly
+from scheduling.times_off import stretches
 from scheduling.zones import day_span, local_date, names, to_local, to_utc, wall_minute, zone
 
 QUARTERS = tuple(LocalRange(minute, minute + 15) for minute in range(0, DAY, 15))
@@ -75,6 +77,7 @@ class Sweep:
         self.templates(walk, days, where)
         self.starts(walk, tz, days, where)
         self.series(walk, tz, at, days, near, where)
+        self.times_off(walk, at, near, where)
 
     def wall_times(self, walk: Walk, tz: ZoneInfo, near: range, where: str) -> None:
         """Local to UTC every 5 minutes and in the minutes next to the edges; `fold` changes nothing."""
@@ -150,6 +153,23 @@ class Sweep:
                     "FREQ=DAILY", utc(start), tz, since=utc(start), until=utc(start) + timedelta(days=2)
                 )
                 self.same("series", f"{where} second pass {utc(start)}", found[:2], expected, 2)
+
+    def times_off(self, walk: Walk, at: int, near: range, where: str) -> None:
+        """Three days of time off from the day before: each ends at the local time at which the first does."""
+        for n, shown in enumerate(near[::45]):
+            start = at + shown - near[120] - DAY
+            end = start + (30, 150)[n % 2]
+            began, local = walk.clock.shown(start), walk.clock.shown(end)
+            expected = {(start, end)}
+            for day in range(began, began + 3 * DAY, DAY):
+                opens = walk.instant(day)
+                never_was = walk.clock.shown(opens) - day >= DAY  # the next date's takes its place
+                other = (opens, walk.instant(day + never_was * DAY + local - began))
+                if start < other[0] < other[1]:
+                    expected.add(other)
+            found = stretches(utc(start), utc(end), "FREQ=DAILY;COUNT=3", walk.clock.name)
+            wanted = tuple((utc(a), utc(b)) for a, b in sorted(expected))
+            self.same("times off", f"{where} from {utc(start)}", found, wanted, 2 * len(wanted))
 
 
 def _rules(day: date) -> list[tuple[str, int]]:
