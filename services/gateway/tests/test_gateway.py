@@ -1,119 +1,27 @@
 """The gateway between tiny real services and a real Kafka."""
 
 import asyncio
-import contextlib
 import json
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 import websockets
-from aiohttp import web
 
 from events import new_id
 from events.brokers.kafka import KafkaBroker
 from events.contracts.availability import AvailabilityChanged, Change
 from events.envelope import seal
-from gateway.main import Gateway, build
+from gateway.main import Gateway
 from gateway.settings import GatewaySettings
 from servicekit.testing import free_port
 
-TENANT = new_id()
+from .conftest import TENANT, Services, problem, running
+
 START = datetime(2026, 12, 1, 8, tzinfo=UTC)
-
-
-@dataclass
-class Services:
-    """Stand-ins on a real port: they remember what reached them and answer what they are told to."""
-
-    url: str
-    seen: list[web.Request] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)
-    answers: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)
-    pause: float = 0.0
-
-    async def handle(self, request: web.Request) -> web.Response:
-        self.seen.append(request)
-        self.bodies.append(await request.read())
-        if request.path == "/health/ready":
-            return web.json_response({})
-        if request.path == "/internal/tenants/alfa":
-            settings = {"allowed_origins": ["https://klinika.example"]}
-            return web.json_response({"tenant_id": str(TENANT), "slug": "alfa", "settings": settings})
-        if request.path.endswith("/alternatives"):
-            await asyncio.sleep(self.pause)
-        found = self.answers.get((request.method, request.path))
-        if found is None:
-            return web.json_response(_problem(404, "not-found"), status=404, content_type="application/problem+json")
-        status, document = found
-        kind = "application/problem+json" if status >= 400 else "application/json"
-        return web.json_response(document, status=status, content_type=kind)
-
-    def last(self, path: str) -> tuple[web.Request, Any]:
-        at = max(index for index, request in enumerate(self.seen) if request.path == path)
-        return self.seen[at], json.loads(self.bodies[at] or b"null")
-
-
-def _problem(status: int, code: str, **more: Any) -> dict[str, Any]:
-    return {"type": f"https://holdfast.dev/problems/{code}", "title": code, "status": status, "detail": "x"} | more
-
-
-@contextlib.asynccontextmanager
-async def running(settings: GatewaySettings) -> AsyncIterator[tuple[Gateway, httpx.AsyncClient]]:
-    gateway = build(settings)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            gateway.app,
-            port=settings.port,
-            log_level="warning",
-            lifespan="off",
-            ws="websockets-sansio",
-            proxy_headers=False,
-        )
-    )
-    async with gateway.working():
-        serving = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.02)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.port}") as client:
-            yield gateway, client
-        server.should_exit = True
-        await serving
-    await gateway.close()
-
-
-@pytest.fixture(scope="module")
-async def services() -> AsyncIterator[Services]:
-    port = free_port()
-    made = Services(f"http://127.0.0.1:{port}")
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", made.handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    yield made
-    await runner.cleanup()
-
-
-@pytest.fixture(scope="module")
-async def gateway(
-    services: Services, kafka_bootstrap: str, keys_path: Path
-) -> AsyncIterator[tuple[Gateway, httpx.AsyncClient]]:
-    url = services.url
-    settings = GatewaySettings(
-        kafka_bootstrap=kafka_bootstrap, keys_path=keys_path, port=free_port(), identity_url=url, availability_url=url,
-        booking_url=url, payment_url=f"http://127.0.0.1:{free_port()}", calendar_sync_url=url, rate_limit_scale=100,
-    )  # fmt: skip
-    async with running(settings) as found:
-        while not found[0].live.reading:
-            await asyncio.sleep(0.05)
-        yield found
 
 
 async def test_the_slug_becomes_the_id_and_headers_of_our_own_cannot_be_sent_in(
@@ -140,7 +48,7 @@ async def test_a_taken_slot_comes_back_with_alternatives_unless_they_dawdle(
     services: Services, gateway: tuple[Gateway, httpx.AsyncClient]
 ) -> None:
     _, client = gateway
-    refusal = _problem(409, "slot-taken", alternatives=[])
+    refusal = problem(409, "slot-taken", alternatives=[])
     services.answers["POST", f"/v1/clinics/{TENANT}/holds"] = (409, refusal)
     others = f"/internal/tenants/{TENANT}/alternatives"
     services.answers["POST", others] = (200, {"alternatives": [{"slot_id": "b"}]})
@@ -165,7 +73,7 @@ async def test_many_who_lose_the_same_time_cost_one_look(
     services: Services, gateway: tuple[Gateway, httpx.AsyncClient]
 ) -> None:
     _, client = gateway
-    services.answers["POST", f"/v1/clinics/{TENANT}/holds"] = (409, _problem(409, "slot-taken", alternatives=[]))
+    services.answers["POST", f"/v1/clinics/{TENANT}/holds"] = (409, problem(409, "slot-taken", alternatives=[]))
     others = f"/internal/tenants/{TENANT}/alternatives"
     services.answers["POST", others] = (200, {"alternatives": [{"slot_id": "b"}]})
     before = sum(request.path == others for request in services.seen)
@@ -200,7 +108,7 @@ async def test_an_appointment_stands_while_payment_is_away(
 
 async def test_a_service_that_is_away_is_503_and_says_what_to_do(gateway: tuple[Gateway, httpx.AsyncClient]) -> None:
     _, client = gateway
-    answer = await client.post("/v1/payments/webhook", content=b"{}")
+    answer = await client.get(f"/v1/clinics/alfa/appointments/{new_id()}/messages")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert answer.json()["type"].endswith("/unavailable")
 

@@ -20,8 +20,8 @@ async def show(proxy: Proxy, call: Call) -> Answer:
     asked = parse_qs(call.query, keep_blank_values=True)
     limit = _limit(asked.get("limit", [str(DEFAULT)])[0])
     before = _instant(asked["cursor"][0]) if "cursor" in asked else None
-    # One more than a page: whether there is another.
-    query = urlencode({"limit": limit + 1} | ({"before": before} if before else {}))
+    most = min(limit + 1, MOST)  # one more than a page says whether there is another
+    query = urlencode({"limit": most} | ({"before": before} if before else {}))
     own = call.own_authorization
     answers = await asyncio.gather(
         proxy.upstreams.send("identity", "GET", call.path, query=query, headers=own),
@@ -30,23 +30,24 @@ async def show(proxy: Proxy, call: Call) -> Answer:
     for answer in answers:
         if answer.status != 200:
             return answer
-    page, following = merged([answer.document()["data"] for answer in answers], limit)
+    page, following = merged([answer.document()["data"] for answer in answers], limit, most)
     return answers[0].with_document({"data": page, "next_cursor": _cursor(following) if following else None})
 
 
-def merged(lists: list[list[Json]], limit: int) -> tuple[list[Json], str | None]:
-    """A page of `limit` lines at most, newest first, and the `at` to go on before; None at the end.
+def merged(lists: list[list[Json]], limit: int, most: int) -> tuple[list[Json], str | None]:
+    """A page of `limit` lines at most, newest first, and the `at` to go on before; None at the end. Each list was
+    asked for `most` lines: as many may mean that there are more.
 
     Lines of one instant stay together, since the next page begins before the last instant of this one: a group that
-    does not fit as a whole waits for the next page, unless it is a page by itself.
+    may not be here as a whole waits for the next page, unless it is all there is on this one.
     """
     lines = sorted((line for found in lists for line in found), key=lambda line: _time(line["at"]), reverse=True)
-    if len(lines) <= limit:
+    if len(lines) <= limit and all(len(found) < most for found in lists):
         return lines, None
-    end = limit
-    while end > 0 and lines[end - 1]["at"] == lines[limit]["at"]:
-        end -= 1
-    page = lines[: end or limit]
+    end = min(limit, len(lines))
+    cut = lines[end]["at"] if end < len(lines) else lines[end - 1]["at"]
+    whole = next((at for at in range(end, 0, -1) if _time(lines[at - 1]["at"]) != _time(cut)), 0)
+    page = lines[: whole or end]
     return page, page[-1]["at"]
 
 

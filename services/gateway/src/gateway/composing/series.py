@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from gateway.alternatives import is_taken
 from gateway.composing.people import identify
 from gateway.proxying import Call, Proxy
 from gateway.upstream import Answer
@@ -67,22 +68,21 @@ async def _stored(proxy: Proxy, call: Call, body: dict[str, Any]) -> Answer | No
 
 
 async def _helped(proxy: Proxy, call: Call, answer: Answer, asked: Occurrences) -> Answer:
-    """The answer in which also those that somebody else was faster for say what else there is."""
-    if answer.status not in (200, 201):
+    """The answer in which also those that somebody else was faster for say what else there is; when none could be
+    had, it is a refusal that lists them."""
+    if answer.status not in (200, 201) and not is_taken(answer):
         return answer
     document = answer.document()
     offers = {_instant(one["start"]): one["slot_id"] for one in asked}
-    bare = [
-        (one, slot_id)
-        for one in document["occurrences"]
-        if one["status"] == "refused"
-        and not one.get("alternatives")
-        and (slot_id := offers.get(_instant(one["start"])))
-    ]
+    bare = []
+    for one in document.get("occurrences", ()):
+        slot_id = one.pop("slot_id", None) or offers.get(_instant(one["start"]))
+        if one["status"] == "refused" and slot_id and not one.get("alternatives"):
+            bare.append((one, slot_id))
     found = await asyncio.gather(*(proxy.looks.instead_of(call.tenant_id, slot_id) for _, slot_id in bare))
     for (one, _), slots in zip(bare, found, strict=True):
         one["alternatives"] = slots
-    return answer.with_document(document)
+    return await proxy.looks.help(call.tenant_id, await call.body(), answer.with_document(document))
 
 
 def _instant(text: str) -> datetime:
