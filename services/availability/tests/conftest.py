@@ -216,7 +216,7 @@ class Clinic:
         return row
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_clinic(world: World) -> Callable[..., Awaitable[Clinic]]:
     """Makes a fresh clinic that the service has heard of."""
 

@@ -1,6 +1,7 @@
 """Time off over HTTP: once or again and again, and what others learn of it."""
 
 import pytest
+import pytest_asyncio
 
 from events import Deleted
 from events.contracts.availability import AvailabilityChanged, ResourceState, TimeOffState
@@ -48,6 +49,14 @@ async def test_a_deleted_resource_takes_its_time_off_along(clinic, world):
     assert len((await clinic.call("GET", "/resources/piotr/time-off"))["data"]) == 1
 
 
+@pytest_asyncio.fixture(scope="module")
+async def untouched(make_clinic):
+    """One clinic for all that is refused."""
+    made = await make_clinic()
+    await made.practitioner()
+    return made
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -73,8 +82,8 @@ async def test_a_deleted_resource_takes_its_time_off_along(clinic, world):
         ({"until": "2028-01-01"}, "until"),
     ],
 )  # fmt: skip
-async def test_bad_time_off_is_named_and_not_stored(clinic, world, change, field):
-    await clinic.practitioner()
+async def test_bad_time_off_is_named_and_not_stored(untouched, world, change, field):
+    clinic = untouched
     before = await clinic.call("GET", "/resources/anna")
     refused = await clinic.call("POST", "/resources/anna/time-off", NOON | change, expect=422)
     assert [error["field"] for error in refused["errors"]] == [field], refused
