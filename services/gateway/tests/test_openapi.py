@@ -84,6 +84,84 @@ def _booking() -> FastAPI:
         """Under /v1, but the gateway does not pass it on."""
 
     app.include_router(router)
+    app.include_router(_core())
+    return app
+
+
+def _core() -> APIRouter:
+    """Booking's further routes, as far as the gateway composes them."""
+
+    class Occurrence(BaseModel):
+        start: str
+        slot_id: str | None = None
+
+    class NewSeries(BaseModel):
+        slot_id: str
+        rrule: str
+        customer_token: str
+        occurrences: list[Occurrence]
+
+    class Series(BaseModel):
+        id: UUID
+        occurrences: list[Occurrence]
+
+    class SeriesMove(BaseModel):
+        scope: str
+        occurrences: list[Occurrence]
+
+    class NewEntry(BaseModel):
+        offering_id: UUID
+        customer_token: str
+
+    class Rescheduling(BaseModel):
+        slot_id: str
+
+    class Conflict(BaseModel):
+        id: UUID
+        repair: dict[str, Any] | None = None
+
+    class Conflicts(BaseModel):
+        data: list[Conflict]
+
+    router = APIRouter()
+
+    @router.put(f"{CLINIC}/appointments/{{booking_id}}/reschedule", response_model=Hold)
+    async def reschedule(clinic: UUID, booking_id: UUID, body: Rescheduling) -> None:
+        """Another time."""
+
+    @router.post(f"{CLINIC}/series", status_code=201, response_model=Series)
+    async def series(clinic: UUID, body: NewSeries) -> None:
+        """Visits that come back."""
+
+    @router.put(f"{CLINIC}/series/{{series_id}}/reschedule", response_model=Series)
+    async def move(clinic: UUID, series_id: UUID, body: SeriesMove) -> None:
+        """Other times."""
+
+    @router.post(f"{CLINIC}/waitlist", status_code=201, response_model=Hold)
+    async def wait(clinic: UUID, body: NewEntry) -> None:
+        """Wait for a time."""
+
+    @router.get(f"{CLINIC}/conflicts", response_model=Conflicts)
+    async def conflicts(clinic: UUID, limit: int = 20) -> None:
+        """What something has landed on."""
+
+    @router.get(f"{CLINIC}/appointments/{{booking_id}}/calendar.ics")
+    async def calendar(clinic: UUID, booking_id: UUID) -> None:
+        """The visit for a calendar."""
+
+    return router
+
+
+def _identity() -> FastAPI:
+    class Audit(BaseModel):
+        data: list[str]
+
+    app = FastAPI()
+
+    @app.get(f"{CLINIC}/audit", response_model=Audit)
+    async def audit(clinic: UUID, before: str | None = None, limit: int = 50) -> None:
+        """Who did what."""
+
     return app
 
 
@@ -100,6 +178,7 @@ def _availability() -> FastAPI:
 DOCUMENTS = {name: FastAPI().openapi() for name in openapi.SERVICES} | {
     "availability": _availability().openapi(),
     "booking": _booking().openapi(),
+    "identity": _identity().openapi(),
 }
 
 
@@ -140,6 +219,13 @@ def test_only_what_the_gateway_passes_on_is_documented() -> None:
         f"{CLINIC}/appointments",
         f"{CLINIC}/providers/{{provider}}/availability",
         f"{CLINIC}/live",
+        f"{CLINIC}/appointments/{{booking_id}}/reschedule",
+        f"{CLINIC}/appointments/{{booking_id}}/calendar.ics",
+        f"{CLINIC}/series",
+        f"{CLINIC}/series/{{series_id}}/reschedule",
+        f"{CLINIC}/waitlist",
+        f"{CLINIC}/conflicts",
+        f"{CLINIC}/audit",
     }
     assert "x-origin-hash" not in str(paths)
 
@@ -161,6 +247,43 @@ def test_an_appointment_takes_the_customer_and_shows_nothing_internal() -> None:
     customer = document["components"]["schemas"]["Customer"]
     assert set(customer["properties"]) == {"name", "email", "phone", "locale", "time_zone"}
     assert "payment_request" not in str(document)
+
+
+def test_what_passes_between_services_alone_is_not_in_it() -> None:
+    document = _merged()
+    shapes = document["components"]["schemas"]
+    assert "customer_token" not in str(document)
+    assert "repair" not in str(document)
+    assert shapes["NewSeries"]["required"] == ["slot_id", "rrule", "customer"]
+    assert set(shapes["NewSeries"]["properties"]) == {"slot_id", "rrule", "customer"}
+    assert set(shapes["SeriesMove"]["properties"]) == {"scope"}
+    assert set(shapes["NewEntry"]["properties"]) == {"offering_id", "customer"}
+    assert set(shapes["Occurrence"]["properties"]) == {"start"}
+    assert set(shapes["Series"]["properties"]) == {"id", "occurrences"}
+    audit = document["paths"][f"{CLINIC}/audit"]["get"]
+    assert [one["name"] for one in audit["parameters"]] == ["clinic", "limit", "cursor"]
+
+
+def test_conflicts_show_their_options() -> None:
+    shapes = _merged()["components"]["schemas"]
+    assert shapes["Conflict"]["required"] == ["id", "options"]
+    assert set(shapes["Conflict"]["properties"]) == {"id", "options"}
+    assert shapes["ConflictOption"]["properties"]["slot"] == {"$ref": "#/components/schemas/SlotOut"}
+    kinds = shapes["ConflictOption"]["properties"]["kind"]["enum"]
+    assert kinds == ["substitute", "reschedule", "waitlist", "keep"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("post", f"{CLINIC}/appointments"),
+        ("post", f"{CLINIC}/series"),
+        ("put", f"{CLINIC}/appointments/{{booking_id}}/reschedule"),
+    ],
+)
+def test_whatever_wants_a_time_may_find_it_taken(method: str, path: str) -> None:
+    refusal = _merged()["paths"][path][method]["responses"]["409"]
+    assert refusal["content"]["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/SlotTaken"}
 
 
 def test_a_refused_hold_shows_its_alternatives() -> None:

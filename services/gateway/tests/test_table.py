@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.composing import COMPOSED
 from gateway.table import ROUTES, find
 
 
@@ -18,6 +19,19 @@ from gateway.table import ROUTES, find
         ("PUT", "/v1/clinics/alfa/appointments/1/cancel", "booking"),
         ("POST", "/v1/payments/webhook", "payment"),
         ("GET", "/v1/calendar/oauth/google/callback", "calendar-sync"),
+        ("GET", "/v1/clinics/alfa/locations/centre", "availability"),
+        ("GET", "/v1/clinics/alfa/providers/any/availability/days", "availability"),
+        ("PUT", "/v1/clinics/alfa/appointments/1/reschedule", "booking"),
+        ("POST", "/v1/clinics/alfa/appointments/1/no-show", "booking"),
+        ("DELETE", "/v1/clinics/alfa/appointments/1/arrive", "booking"),
+        ("GET", "/v1/clinics/alfa/appointments/1/calendar.ics", "booking"),
+        ("POST", "/v1/clinics/alfa/appointments/1/refunds", "payment"),
+        ("GET", "/v1/clinics/alfa/appointments/1/messages", "notification"),
+        ("POST", "/v1/clinics/alfa/sessions/cancel", "booking"),
+        ("PUT", "/v1/clinics/alfa/series/1/cancel", "booking"),
+        ("DELETE", "/v1/clinics/alfa/waitlist/1", "booking"),
+        ("POST", "/v1/clinics/alfa/conflicts/1/resolve", "booking"),
+        ("PATCH", "/v1/clinics/alfa/customers/1", "identity"),
     ],
 )
 def test_a_path_goes_to_the_service_that_owns_it(method: str, path: str, service: str) -> None:
@@ -44,6 +58,11 @@ def test_another_method_is_told_which_there_are() -> None:
 def test_no_path_ever_leads_to_an_internal_route(parts: list[str]) -> None:
     route, _ = find("POST", "/internal/" + "/".join(parts))
     assert route is None
+
+
+def test_what_is_composed_is_a_route() -> None:
+    routes = {(method, route.pattern) for route in ROUTES for method in route.methods}
+    assert {(method.replace("HEAD", "GET"), pattern) for method, pattern in COMPOSED} <= routes
 
 
 def test_every_route_is_under_v1() -> None:

@@ -11,14 +11,13 @@ from weakref import WeakKeyDictionary
 from fastapi.responses import HTMLResponse
 
 from gateway import pages, table
+from gateway.openapi_composed import PROBLEM, REF, compose
 
 Json = dict[str, Any]
 
 SERVICES = ("identity", "availability", "booking", "payment", "calendar-sync", "notification")
 _METHODS = ("get", "put", "post", "patch", "delete")
-_REF = "#/components/schemas/"
 _CLINIC = "/v1/clinics/{clinic}"
-_PROBLEM = {"application/problem+json": {"schema": {"$ref": f"{_REF}Problem"}}}
 # What FastAPI says of its own refusals; ours are problems.
 _FRAMEWORK = ("HTTPValidationError", "ValidationError")
 
@@ -86,7 +85,7 @@ _LIVE: Json = {
             ("resume", "a cursor from an availability answer or `hello`: what was missed since is sent first"),
         )
     ],
-    "responses": {"426": {"description": "Open a WebSocket at this address.", "content": _PROBLEM}},
+    "responses": {"426": {"description": "Open a WebSocket at this address.", "content": PROBLEM}},
 }
 
 
@@ -119,7 +118,7 @@ def merged(documents: dict[str, Json]) -> Json:
                 if method in item and _is_public(method, path, service):
                     paths.setdefault(path, {})[method] = _public(item[method], method, path)
         schemas |= own.get("components", {}).get("schemas", {})
-    _compose(paths, schemas)
+    compose(paths, schemas)
     paths[f"{_CLINIC}/live"] = {"get": copy.deepcopy(_LIVE)}
     _name_clinics(paths)
     return {
@@ -154,8 +153,8 @@ def _renamed(own: Json, service: str, taken: Json) -> Json:
     prefix = "".join(part.capitalize() for part in service.split("-"))
     names = {name: prefix + name if name in taken and taken[name] != schemas[name] else name for name in schemas}
     for holder in _references(own):
-        name = holder["$ref"].removeprefix(_REF)
-        holder["$ref"] = _REF + names.get(name, name)
+        name = holder["$ref"].removeprefix(REF)
+        holder["$ref"] = REF + names.get(name, name)
     own["components"] = {"schemas": {names[name]: schema for name, schema in schemas.items()}}
     return own
 
@@ -171,7 +170,7 @@ def _public(operation: Json, method: str, path: str) -> Json:
         operation["summary"] = said.rstrip(".")
         operation["description"] = more.strip() or said
     answers = {status: answer for status, answer in operation["responses"].items() if status != "422"}
-    answers["default"] = {"description": "A problem: what is wrong and what to do.", "content": _PROBLEM}
+    answers["default"] = {"description": "A problem: what is wrong and what to do.", "content": PROBLEM}
     operation["responses"] = answers
     route, _ = table.find(method.upper(), path)
     # `{}` says that no credential is needed: who sends one may see more.
@@ -187,54 +186,6 @@ def _public(operation: Json, method: str, path: str) -> Json:
             }
         )
     return operation
-
-
-def _compose(paths: Json, schemas: Json) -> None:
-    """The calls that the gateway composes of several services, as clients see them."""
-    if place := paths.get(f"{_CLINIC}/holds", {}).get("post"):
-        slot = _slot_of(paths)
-        schemas["SlotTaken"] = {
-            "allOf": [{"$ref": f"{_REF}Problem"}],
-            "type": "object",
-            "required": ["alternatives"],
-            "properties": {
-                "alternatives": {
-                    "type": "array",
-                    "maxItems": 5,
-                    "description": "slots near it that can be held as they are",
-                    "items": slot,
-                }
-            },
-        }
-        place["responses"]["409"] = {
-            "description": "`slot-taken`: somebody else has the time.",
-            "content": {"application/problem+json": {"schema": {"$ref": f"{_REF}SlotTaken"}}},
-        }
-        place["responses"]["410"] = {
-            "description": "`offer-expired`: offered more than ten minutes ago, or the schedule has changed. "
-            "Search again.",
-            "content": _PROBLEM,
-        }
-    if request := paths.get(f"{_CLINIC}/appointments", {}).get("post"):
-        body = _resolved(request["requestBody"]["content"]["application/json"]["schema"], schemas)
-        body["properties"].pop("customer_token", None)
-        body["properties"]["customer"] = {"$ref": f"{_REF}Customer"}
-        required = [name for name in body.get("required", []) if name != "customer_token"]
-        body["required"] = [*required, "customer"]
-        answer = _resolved(request["responses"]["201"]["content"]["application/json"]["schema"], schemas)
-        answer["properties"].pop("payment_request", None)
-
-
-def _slot_of(paths: Json) -> Json:
-    """What availability lists: a reference to its schema, or any object when it says nothing of it."""
-    search = paths.get(f"{_CLINIC}/providers/{{provider}}/availability", {}).get("get", {})
-    answer = search.get("responses", {}).get("200", {}).get("content", {}).get("application/json", {})
-    return {"$ref": f"{_REF}SlotOut"} if answer.get("schema", {}).get("$ref") else {"type": "object"}
-
-
-def _resolved(schema: Json, schemas: Json) -> Json:
-    found: Json = schemas[schema["$ref"].removeprefix(_REF)] if "$ref" in schema else schema
-    return found
 
 
 def _name_clinics(paths: Json) -> None:
@@ -273,12 +224,12 @@ def _references(node: Any) -> Iterator[Json]:
 def _reachable(paths: Json, schemas: Json) -> Json:
     """The schemas that the paths speak of, directly or by others: internal ones fall out."""
     found: set[str] = set()
-    waiting = [holder["$ref"].removeprefix(_REF) for holder in _references(paths)]
+    waiting = [holder["$ref"].removeprefix(REF) for holder in _references(paths)]
     while waiting:
         name = waiting.pop()
         if name in schemas and name not in found:
             found.add(name)
-            waiting.extend(holder["$ref"].removeprefix(_REF) for holder in _references(schemas[name]))
+            waiting.extend(holder["$ref"].removeprefix(REF) for holder in _references(schemas[name]))
     return {name: schemas[name] for name in sorted(found)}
 
 

@@ -67,14 +67,14 @@ class CustomerPage(BaseModel):
 class AuditActor(BaseModel):
     """Who did it."""
 
-    user_id: UUID
-    role: Role = Field(description="at that time")
+    user_id: UUID | None = Field(description="null: nobody, it happened by the clock")
+    role: Role | None = Field(None, description="at that time, where it was noted")
 
 
 class AuditLine(BaseModel):
     """One thing that somebody did; never what they read or wrote."""
 
-    id: UUID
+    id: str
     at: Instant
     actor: AuditActor
     action: str = Field(examples=["customer.read"])

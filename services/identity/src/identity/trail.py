@@ -19,4 +19,6 @@ async def read(tx: Transaction, asking: Principal, before: datetime | None, limi
 
 def _shown(line: audit.Line) -> AuditLine:
     actor = AuditActor.model_validate({"user_id": line.user_id, "role": line.role})
-    return AuditLine(id=line.id, at=line.at, actor=actor, action=line.action, subject=line.subject, detail=line.detail)
+    return AuditLine(
+        id=str(line.id), at=line.at, actor=actor, action=line.action, subject=line.subject, detail=line.detail
+    )
