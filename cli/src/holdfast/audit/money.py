@@ -22,7 +22,8 @@ WHERE coalesce(r.total, 0) <> p.refunded
 
 # What a booking's end allows: an appointment that stands its payment (also while a move of it waits for approval), one
 # that was called off or missed its fee, all others nothing. A payment that failed after the confirmation leaves the
-# appointment standing and nothing kept. What staff gave back by hand may have been a part of the fee.
+# appointment standing and nothing kept. The difference to a dearer time stands as long as the appointment that moved
+# there. What staff gave back by hand may have been a part of the fee.
 KEPT = """
 SELECT b.id, format('The booking is %s and may keep %s, and %s %s is kept for it.', b.status, allowed.amount,
        kept.amount, b.currency) AS sentence
@@ -34,6 +35,8 @@ CROSS JOIN LATERAL (SELECT CASE
   WHEN b.status = 'pending_approval' AND b.payment_status IN ('paid', 'partially_refunded', 'refunded')
     THEN b.paid - b.refunded
   WHEN b.status IN ('cancelled', 'no_show') THEN least(b.fee, b.paid)
+  WHEN b.moves IS NOT NULL AND EXISTS (SELECT FROM booking.booking moved WHERE moved.id = b.moves
+    AND moved.status IN ('confirmed', 'completed', 'pending_approval')) THEN b.paid - b.refunded
   ELSE 0 END AS amount) allowed
 CROSS JOIN LATERAL (SELECT coalesce(sum(r.amount), 0) AS amount
   FROM payment.refund r JOIN payment.payment p ON p.id = r.payment_id

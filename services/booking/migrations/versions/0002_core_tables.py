@@ -8,8 +8,8 @@ revision = "0002"
 down_revision = "0001"
 
 TABLES = """
--- What place_hold has to know of a clinic, its offerings and its resources: typed, so that it parses no JSON. Fed by the
--- same events as `copy`, and from there when a row is missing.
+-- What place_hold has to know of a clinic, its offerings and its resources: typed, so that it parses no JSON. Fed by
+-- the same events as `copy`, and from there when a row is missing.
 CREATE TABLE clinic (
   tenant_id uuid PRIMARY KEY,
   version bigint NOT NULL,

@@ -319,7 +319,8 @@ BEGIN
   END IF;
   expires := now() + p_ttl;
   SELECT * INTO t FROM take_slot(p_tenant, p_booking, p_offering, p_start, p_end, p_capacity, p_seats,
-    CASE WHEN p_entry IS NULL THEN expires ELSE 'infinity' END, p_override, false, p_providers, p_counts, p_resources, p_lower, p_upper, p_schedules);
+    CASE WHEN p_entry IS NULL THEN expires ELSE 'infinity' END, p_override, false,
+    p_providers, p_counts, p_resources, p_lower, p_upper, p_schedules);
   outcome := t.outcome;
   rule := t.rule;
   IF outcome <> 'held' THEN RETURN; END IF;

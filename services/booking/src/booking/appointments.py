@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from booking import catalogue, rules, saga, waitlist
+from booking import access, catalogue, rules, saga, waitlist
 from booking.domain import Action, State, Trigger, decide
 from booking.errors import Hoarding, HoldExpired, HoldUsed, IllegalTransition
 from booking.holds import by_whom
@@ -17,7 +17,7 @@ from events import Transaction
 from events.contracts.booking import AppointmentRequested
 from servicekit.auth import DESK, Principal, hash_token, new_manage_token
 from servicekit.capabilities import CustomerToken, PaymentRequest
-from servicekit.problems import Forbidden, NotFound, ValidationFailed
+from servicekit.problems import ValidationFailed
 from servicekit.sealing import Sealer
 from servicekit.signing import Signer
 
@@ -130,30 +130,44 @@ async def payment_request(
     """What the gateway hands to payment, signed; None when nothing is to be paid now."""
     if booking.state is not State.PENDING_PAYMENT or booking.amount_due == 0:
         return None
-    offering = await catalogue.offering(tx, booking.offering_id)
-    expires = min(int(time.time()) + PAYMENT_REQUEST_SECONDS, int(booking.expires_at.timestamp()) + 1)
-    assert booking.person_id is not None
-    assert booking.contact_id is not None
+    return await _signed(tx, signer, booking, booking, asking, return_url)
+
+
+async def difference_request(
+    tx: Transaction, signer: Signer, booking: Booking, kept: Booking | None, asking: Principal
+) -> str | None:
+    """The same for the difference to a dearer time, which is held by a booking of its own."""
+    return await _signed(tx, signer, kept, booking, asking, None) if kept is not None else None
+
+
+async def _signed(
+    tx: Transaction, signer: Signer, due: Booking, patient: Booking, asking: Principal, return_url: str | None
+) -> str:
+    """`due` is what is paid for, `patient` the appointment that knows whom to ask."""
+    offering = await catalogue.offering(tx, due.offering_id)
+    expires = min(int(time.time()) + PAYMENT_REQUEST_SECONDS, int(due.expires_at.timestamp()) + 1)
+    assert patient.person_id is not None
+    assert patient.contact_id is not None
     return signer.sign(
         PaymentRequest(
             expires=expires,
-            tenant_id=booking.tenant_id,
-            booking_id=booking.id,
-            booking_version=booking.version,
-            mode=booking.mode,
-            capture=booking.mode != "authorize" and not booking.needs_approval,
-            amount=booking.amount_due,
-            currency=booking.currency,
-            price=booking.price,
-            hold_ends=int(booking.expires_at.timestamp()),
-            contact_id=booking.contact_id,
-            person_id=booking.person_id,
-            locale=booking.locale or "en",
-            slot_id=booking.slot_id,
-            offering_id=booking.offering_id,
+            tenant_id=due.tenant_id,
+            booking_id=due.id,
+            booking_version=due.version,
+            mode=due.mode,
+            capture=due.mode != "authorize" and not due.needs_approval,
+            amount=due.amount_due,
+            currency=due.currency,
+            price=due.price,
+            hold_ends=int(due.expires_at.timestamp()),
+            contact_id=patient.contact_id,
+            person_id=patient.person_id,
+            locale=patient.locale or "en",
+            slot_id=due.slot_id,
+            offering_id=due.offering_id,
             offering_name=offering.name,
-            start=int(booking.start_at.timestamp()),
-            return_url=return_url or booking.details.get("return_url"),
+            start=int(due.start_at.timestamp()),
+            return_url=return_url or patient.details.get("return_url"),
             actor_kind="staff" if asking.is_staff(tx.tenant_id) else "user" if asking.user_id else "guest",
             user_id=asking.user_id,
         )
@@ -162,45 +176,10 @@ async def payment_request(
 
 async def checkout(tx: Transaction, booking_id: UUID, asking: Principal) -> Booking:
     """The appointment if it can still be paid for; 410 when its time is over, 409 when nothing is to be paid."""
-    booking = await visible(tx, booking_id, asking)
+    booking = await access.visible(tx, booking_id, asking)
     in_grace = booking.status is State.PENDING_PAYMENT and booking.expires_at <= datetime.now(UTC)
     if booking.state is State.EXPIRED or in_grace:
         raise HoldExpired("The time to pay is over and the time was released. Nothing was charged; book again.")
     if decide(booking.state, Trigger.CHECKOUT) is not Action.PAY_AGAIN or booking.amount_due == 0:
         raise IllegalTransition("Nothing is to be paid for this appointment now. It was not changed.")
-    return booking
-
-
-async def visible(tx: Transaction, booking_id: UUID, asking: Principal) -> Booking:
-    """The appointment if it is the asker's to see, else 404."""
-    return _mine(tx, await bookings.find(tx, booking_id), asking)
-
-
-async def locked(tx: Transaction, booking_id: UUID, asking: Principal) -> Booking:
-    """The same, locked."""
-    return _mine(tx, await bookings.lock(tx, booking_id), asking)
-
-
-async def for_desk(tx: Transaction, booking_id: UUID, asking: Principal) -> Booking:
-    """Locked, for the front desk, managers and the owner."""
-    booking = await locked(tx, booking_id, asking)
-    asking.require_role(tx.tenant_id, DESK)
-    return booking
-
-
-async def for_staff(tx: Transaction, booking_id: UUID, asking: Principal) -> Booking:
-    """Locked, also for the practitioner whose visit it is."""
-    booking = await locked(tx, booking_id, asking)
-    asking.require_role(tx.tenant_id, DESK | {"practitioner"})
-    if asking.role_in(tx.tenant_id) == "practitioner":
-        own = (await catalogue.resources(tx, [booking.provider_id] if booking.provider_id else [])).values()
-        if asking.user_id not in (resource.user_id for resource in own):
-            raise Forbidden("This is another practitioner's visit. It was not changed.")
-    return booking
-
-
-def _mine(tx: Transaction, booking: Booking | None, asking: Principal) -> Booking:
-    if booking is None or not booking.is_appointment or booking.moves is not None:
-        raise NotFound("There is no such appointment, or it is not yours to see.")
-    asking.require_visible(tx.tenant_id, owner=booking.user_id, token_hash=booking.manage_token, what="appointment")
     return booking

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from booking import appointments, conflicts, giving_back, holds, saga
+from booking import access, conflicts, differences, giving_back, holds, saga
 from booking.domain import Action, State, Trigger, decide, fee_of, fee_percent_of
 from booking.errors import IllegalTransition
 from booking.holds import by_whom
@@ -29,7 +29,7 @@ async def cancel(
     tx: Transaction, booking_id: UUID, asking: Principal, *, reason: str | None, charge_fee: bool, preview: bool
 ) -> tuple[Booking, Refund]:
     """Calls the appointment off, or only says what that would give back. Again: as the first time."""
-    booking = await appointments.locked(tx, booking_id, asking)
+    booking = await access.locked(tx, booking_id, asking)
     by_staff = asking.is_staff(tx.tenant_id)
     if by_staff and not asking.is_staff(tx.tenant_id, DESK):
         raise Forbidden("Cancelling needs the front desk, a manager or the owner. Nothing was changed.")
@@ -75,6 +75,7 @@ async def call_off(
         details=booking.details | {"reason": reason},
     )
     await conflicts.close_of(tx, booking)
+    await differences.give_back(tx, booking)
     return booking
 
 
@@ -92,7 +93,7 @@ def _refund(booking: Booking, fee: int) -> Refund:
 
 async def approve(tx: Transaction, booking_id: UUID, asking: Principal) -> Booking:
     """The clinic says yes."""
-    booking = await appointments.for_desk(tx, booking_id, asking)
+    booking = await access.for_desk(tx, booking_id, asking)
     action = decide(booking.state, Trigger.APPROVE)
     if action is Action.SAME_ANSWER:
         return booking
@@ -103,7 +104,7 @@ async def approve(tx: Transaction, booking_id: UUID, asking: Principal) -> Booki
 
 async def reject(tx: Transaction, booking_id: UUID, asking: Principal, *, why: str | None) -> Booking:
     """The clinic says no: the time is free, everything goes back."""
-    booking = await appointments.for_desk(tx, booking_id, asking)
+    booking = await access.for_desk(tx, booking_id, asking)
     action = decide(booking.state, Trigger.REJECT)
     if action is Action.SAME_ANSWER:
         return booking
@@ -124,6 +125,7 @@ async def turn_down(tx: Transaction, booking: Booking, *, reason: str, by: str, 
         details=booking.details | {"reason": why},
     )
     await conflicts.close_of(tx, booking)
+    await differences.give_back(tx, booking)
     return booking
 
 
@@ -144,7 +146,7 @@ async def remind_approver(tx: Transaction, booking_id: UUID) -> None:
 
 async def arrive(tx: Transaction, booking_id: UUID, asking: Principal, *, arrived: bool) -> Booking:
     """The patient is here, or is not after all. Again: as the first time."""
-    booking = await appointments.for_staff(tx, booking_id, asking)
+    booking = await access.for_staff(tx, booking_id, asking)
     if decide(booking.state, Trigger.ARRIVE) is not Action.MARK:
         raise IllegalTransition(f"An appointment that is {booking.state} has no arrivals. It was not changed.")
     if (booking.arrived_at is not None) == arrived:
@@ -157,7 +159,7 @@ async def arrive(tx: Transaction, booking_id: UUID, asking: Principal, *, arrive
 
 async def complete(tx: Transaction, booking_id: UUID, asking: Principal) -> Booking:
     """The visit took place."""
-    booking = await appointments.for_staff(tx, booking_id, asking)
+    booking = await access.for_staff(tx, booking_id, asking)
     action = decide(booking.state, Trigger.COMPLETE)
     if action is Action.SAME_ANSWER:
         return booking
@@ -184,7 +186,7 @@ async def _finish(tx: Transaction, booking: Booking, by: str, *, staff: bool) ->
 
 async def miss(tx: Transaction, booking_id: UUID, asking: Principal) -> Booking:
     """Nobody came: the offering's no-show fee is kept, the rest goes back."""
-    booking = await appointments.for_staff(tx, booking_id, asking)
+    booking = await access.for_staff(tx, booking_id, asking)
     action = decide(booking.state, Trigger.MISS)
     if action is Action.SAME_ANSWER:
         return booking
@@ -197,6 +199,7 @@ async def miss(tx: Transaction, booking_id: UUID, asking: Principal) -> Booking:
     await bookings.note(tx, booking.id, "no_show", by_whom(asking, tx.tenant_id))
     fact = BookingNoShow(**booking.appointment_fact(), fee=booking.money(fee))
     await tx.emit(fact, correlation_id=booking.id)
+    await differences.give_back(tx, booking)
     await conflicts.close_of(tx, booking)
     return booking
 

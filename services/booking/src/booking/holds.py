@@ -115,10 +115,11 @@ async def release(tx: Transaction, hold_id: UUID, asking: Principal) -> None:
         return
     if action is not Action.FREE:
         raise IllegalTransition("The hold has become an appointment. Cancel the appointment instead.")
-    await _release(tx, booking, by_whom(asking, tx.tenant_id))
+    await drop(tx, booking, by_whom(asking, tx.tenant_id))
 
 
-async def _release(tx: Transaction, booking: Booking, by: str) -> None:
+async def drop(tx: Transaction, booking: Booking, by: str) -> None:
+    """Frees what a locked hold has."""
     await giving_back.give_back(
         tx,
         booking,
@@ -180,6 +181,6 @@ async def leave_waitlist(tx: Transaction, entry_id: UUID, asking: Principal) -> 
     if entry.status == "offered":
         booking = await bookings.lock(tx, entry.hold_id)
         if booking is not None and decide(booking.state, Trigger.RELEASE) is Action.FREE:
-            await _release(tx, booking, by_whom(asking, tx.tenant_id))
+            await drop(tx, booking, by_whom(asking, tx.tenant_id))
         return
     await waitlist.leave(tx, entry.id)

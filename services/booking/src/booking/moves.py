@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-from booking import appointments, catalogue, conflicts, offers, rules, saga
+from booking import access, approvals, catalogue, conflicts, offers, rules, waitlist
 from booking.domain import Action, State, Trigger, decide, fee_of, fee_percent_of
 from booking.errors import IllegalTransition, refusal
 from booking.holds import by_whom
@@ -30,7 +30,7 @@ async def reschedule(
 ) -> Booking:
     """The appointment at the offered time. Refused (409, 410, 422), the old time is kept. `resolution` is how its
     conflicts ended by that."""
-    booking = await appointments.visible(tx, booking_id, asking)
+    booking = await access.visible(tx, booking_id, asking)
     staff = asking.is_staff(tx.tenant_id)
     if staff and not asking.is_staff(tx.tenant_id, DESK):
         raise Forbidden("Moving a visit needs the front desk, a manager or the owner. Nothing was changed.")
@@ -48,20 +48,38 @@ async def to_offer(
     resolution: str = "gone",
 ) -> Booking:
     """Moves an appointment, seen without a lock, that the asker may move."""
-    _require_movable(seen, staff=staff)
+    offer = await check(tx, signer, seen, slot_id, staff=staff)
+    return await exchange(
+        tx, seen, offer, slot_id, by_staff=staff, by=by_whom(asking, tx.tenant_id), resolution=resolution
+    )
+
+
+async def check(tx: Transaction, signer: Signer, booking: Booking, slot_id: str, *, staff: bool) -> Offer:
+    """The offer, if the appointment may move there: 409, 410 and 422 otherwise."""
+    require_movable(booking, staff=staff)
     offer = offers.read(signer, slot_id, tx.tenant_id)
-    _check(offer, seen, staff=staff)
-    await _check_patient(tx, seen, offer, staff=staff)
-    by = by_whom(asking, tx.tenant_id)
-    return await _move(tx, seen, offer, slot_id, by_staff=staff, by=by, resolution=resolution)
+    _check(offer, booking, staff=staff)
+    await _check_patient(tx, booking, offer, staff=staff)
+    return offer
 
 
-async def _move(
-    tx: Transaction, seen: Booking, offer: Offer, slot_id: str, *, by_staff: bool, by: str, resolution: str
+async def exchange(
+    tx: Transaction,
+    seen: Booking,
+    offer: Offer,
+    slot_id: str,
+    *,
+    by_staff: bool,
+    by: str,
+    resolution: str = "gone",
+    price: int | None = None,
 ) -> Booking:
+    """One time for another, for an appointment that was seen without a lock; whoever waits for the old one gets it. The
+    price is what was agreed (`price`), else the lower of both."""
+    line = await waitlist.line_for(tx, seen)
     taken = await _exchange(tx, seen, offer)
     booking = await bookings.relock(tx, seen.id)
-    _require_movable(booking, staff=by_staff)
+    require_movable(booking, staff=by_staff)
     old_slot = await slots.of(tx, booking)
     was_full = old_slot.reserved + booking.seats == old_slot.capacity
     fee = 0
@@ -74,7 +92,7 @@ async def _move(
     again = candidate.needs_approval and not by_staff and booking.status is State.CONFIRMED
     deadline = None
     if again or booking.status is State.PENDING_APPROVAL:
-        deadline = await saga.deadline_for(tx, booking, taken.slot.start)
+        deadline = await approvals.deadline_for(tx, booking, taken.slot.start)
         await slots.keep_claims(tx, booking, taken.slot, deadline)
     moved = await bookings.update(
         tx,
@@ -86,7 +104,7 @@ async def _move(
         resources=taken.resources,
         offer=slot_id,
         time_zone=offer.time_zone,
-        price=min(booking.price, offer.amount * booking.seats),
+        price=min(booking.price, offer.amount * booking.seats) if price is None else price,
         needs_approval=candidate.needs_approval,
         claim_until=deadline or FOREVER,
         moved_by_clinic=booking.moved_by_clinic or by_staff,
@@ -110,9 +128,10 @@ async def _move(
         said += [*replace(old_slot, was_full=was_full).change(), *taken.slot.change()]
     await tx.emit(*said, correlation_id=moved.id)
     await conflicts.close_of(tx, moved, resolution)
+    await waitlist.hand_over(tx, booking, line)
     if again:
         assert deadline is not None
-        moved = await saga.wait_for_approval(tx, moved, taken.slot, deadline)
+        moved = await approvals.wait_for_approval(tx, moved, taken.slot, deadline)
     return moved
 
 
@@ -143,7 +162,8 @@ async def _exchange(tx: Transaction, booking: Booking, offer: Offer) -> Taken:
     return taken
 
 
-def _require_movable(booking: Booking, *, staff: bool) -> None:
+def require_movable(booking: Booking, *, staff: bool) -> None:
+    """409 unless the appointment stands, and by the patient only before it begins."""
     if decide(booking.state, Trigger.RESCHEDULE) is not Action.MOVE:
         raise IllegalTransition(f"An appointment that is {booking.state} cannot be moved. It was not changed.")
     if not staff and booking.start_at <= datetime.now(UTC):

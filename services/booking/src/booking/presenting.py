@@ -15,6 +15,7 @@ from booking.schemas import (
     CustomerView,
     HistoryEntry,
     HoldView,
+    MoveView,
     PaymentView,
     RefundView,
     SlotResource,
@@ -107,8 +108,9 @@ async def appointment(
     token: str | None = None,
     refund: Refund | None = None,
     payment_request: str | None = None,
+    move: Booking | None = None,
 ) -> dict[str, Any]:
-    """An appointment. `contact` was fetched outside the transaction."""
+    """An appointment. `contact` was fetched outside the transaction; `move` holds a dearer time for it."""
     waiting = booking.state is State.PENDING_PAYMENT
     url = f"{service.settings.public_url}/manage/{booking.id}?clinic={booking.tenant_id}"
     view = AppointmentView(
@@ -146,6 +148,15 @@ async def appointment(
         )
         if refund
         else None,
+        move=MoveView(
+            start=move.start_at,
+            end=move.end_at,
+            amount_due=move.amount_due,
+            currency=move.currency,
+            expires_at=move.expires_at,
+        )
+        if move
+        else None,
         payment_request=payment_request,
     )
     return strip_unset(
@@ -159,6 +170,7 @@ async def appointment(
         "approval_deadline",
         "notes",
         "reason",
+        "move",
         "payment_request",
     )
 

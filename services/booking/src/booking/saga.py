@@ -3,15 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from booking import catalogue, conflicts, giving_back, holds, offers
-from booking.domain import Action, State, Trigger, approval_deadline, decide, reminder_at
+from booking import approvals, catalogue, conflicts, differences, giving_back, holds, offers
+from booking.domain import Action, State, Trigger, decide
 from booking.errors import SlotTaken
 from booking.model import Booking, Slot, occupied, vacated
 from booking.repository import blocks, bookings, slots
 from booking.repository.slots import FOREVER, Refused
 from events import Early, Event, Money, Transaction
 from events.contracts.booking import (
-    ApprovalRequested,
     BookingConfirmed,
     BookingUnfulfillable,
     PaymentUnwanted,
@@ -25,6 +24,8 @@ async def take_money(tx: Transaction, booking_id: UUID, payment_id: UUID, amount
         raise Early(f"the booking {booking_id} that was paid for is not known yet")
     same = booking.payment_id == payment_id
     action = decide(booking.state, Trigger.SAME_MONEY if same else Trigger.MONEY)
+    if booking.moves is not None:
+        return await differences.take_money(tx, booking, action, payment_id, amount, status=status)
     if action is Action.ACCEPT:
         booking = await _remember(tx, booking, payment_id, amount, status)
         return await accept(tx, booking, payment_id=payment_id)
@@ -57,39 +58,10 @@ async def accept(tx: Transaction, booking: Booking, *, payment_id: UUID | None) 
     if not booking.needs_approval:
         return await confirm(tx, booking, payment_id=payment_id, by="system")
     slot = await slots.of(tx, booking)
-    deadline = await deadline_for(tx, booking, booking.start_at)
+    deadline = await approvals.deadline_for(tx, booking, booking.start_at)
     if not await slots.keep_claims(tx, booking, slot, deadline):
         return await give_up(tx, booking, payment_id, reason="taken")
-    return await wait_for_approval(tx, booking, slot, deadline)
-
-
-async def deadline_for(tx: Transaction, booking: Booking, start: datetime) -> datetime:
-    """Until when the clinic may decide about a visit at `start`."""
-    tenant = await catalogue.tenant(tx)
-    return approval_deadline(
-        datetime.now(UTC),
-        start,
-        approval_minutes=tenant.settings.approval_minutes,
-        notice_minutes=booking.terms["notice_minutes"],
-    )
-
-
-async def wait_for_approval(tx: Transaction, booking: Booking, slot: Slot, deadline: datetime) -> Booking:
-    """The locked booking, whose claims last until the deadline, is for the clinic to decide."""
-    booking = await bookings.update(
-        tx,
-        booking,
-        status=State.PENDING_APPROVAL.value,
-        claim_until=deadline,
-        remind_at=reminder_at(datetime.now(UTC), deadline),
-    )
-    await bookings.note(tx, booking.id, "approval_requested", "system")
-    await tx.emit(
-        ApprovalRequested(**booking.appointment_fact(), price=booking.money(booking.price), deadline=deadline),
-        *occupied(booking, slot),
-        correlation_id=booking.id,
-    )
-    return booking
+    return await approvals.wait_for_approval(tx, booking, slot, deadline)
 
 
 async def confirm(tx: Transaction, booking: Booking, *, payment_id: UUID | None, by: str) -> Booking:

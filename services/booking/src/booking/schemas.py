@@ -136,6 +136,16 @@ class RefundView(BaseModel):
     status: Literal["none", "pending", "succeeded", "failed", "voided"]
 
 
+class MoveView(BaseModel):
+    """A dearer time that is held for the appointment until the difference is paid; then it moves there."""
+
+    start: Instant
+    end: Instant
+    amount_due: int
+    currency: str
+    expires_at: Instant
+
+
 class HistoryEntry(BaseModel):
     """One thing that happened."""
 
@@ -166,6 +176,7 @@ class AppointmentView(BaseModel):
     pay: Literal["online", "desk"] | None = None
     history: list[HistoryEntry] | None = None
     refund: RefundView | None = None
+    move: MoveView | None = None
     payment_request: str | None = Field(None, description="for the gateway, which takes it out")
 
 

@@ -10,6 +10,7 @@ from events.contracts.booking import (
     BookingRejected,
     BookingRescheduled,
     BookingUnfulfillable,
+    DifferencePaid,
     HoldExpired,
     HoldReleased,
     HoldRenewed,
@@ -21,6 +22,12 @@ from payment import answers, desires
 @on(BookingConfirmed)
 async def capture_payment(event: BookingConfirmed, tx: Transaction) -> None:
     """The appointment stands: an authorization is charged now."""
+    await desires.keep(tx, event.booking_id, event.payment_id)
+
+
+@on(DifferencePaid)
+async def keep_difference(event: DifferencePaid, tx: Transaction) -> None:
+    """The appointment has moved to the dearer time that this paid for."""
     await desires.keep(tx, event.booking_id, event.payment_id)
 
 

@@ -150,6 +150,15 @@ class BookingRescheduled(AppointmentFact):
     fee: Money
 
 
+@declare("booking.difference_paid.v1", topic=BOOKING, key="booking_id")
+class DifferencePaid(BookingFact):
+    """An appointment has moved to a dearer time: the payment of the difference stands. `booking_id` is the hold that
+    kept that time."""
+
+    payment_id: UUID
+    appointment_id: UUID
+
+
 @declare("booking.booking_completed.v1", topic=BOOKING, key="booking_id")
 class BookingCompleted(AppointmentFact):
     """The visit took place."""

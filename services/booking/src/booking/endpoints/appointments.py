@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Query, Response
 from pydantic import AwareDatetime
 
-from booking import appointments, calendar, cursors, endings, holds, moves, presenting
+from booking import access, appointments, calendar, cursors, differences, endings, holds, presenting
 from booking.appointments import Request
 from booking.edge import Composed, Cursor, Customer, Limit, Settings, present, present_all, public
 from booking.repository import bookings
@@ -124,7 +124,7 @@ async def list_appointments(
 async def get_appointment(clinic: UUID, booking_id: UUID, asking: Asking, service: Composed) -> Any:
     """The appointment; staff also see its history."""
     async with service.database.transaction(clinic) as tx:
-        booking = await appointments.visible(tx, booking_id, asking)
+        booking = await access.visible(tx, booking_id, asking)
     return await present(service, clinic, booking, staff=asking.is_staff(clinic))
 
 
@@ -148,12 +148,17 @@ async def cancel_appointment(
 
 @router.put("/appointments/{booking_id}/reschedule", response_model=AppointmentView, response_model_exclude_unset=True)
 async def reschedule_appointment(
-    clinic: UUID, booking_id: UUID, body: Rescheduling, asking: Asking, service: Composed
+    clinic: UUID, booking_id: UUID, body: Rescheduling, asking: Asking, service: Composed, settings: Settings
 ) -> Any:
-    """Another time in exchange for this one, or 409 and nothing changes."""
+    """Another time in exchange for this one, or 409 and nothing changes. A dearer one is held (`move`) until the
+    difference is paid; the old one is kept as long."""
     async with service.database.transaction(clinic) as tx:
-        booking = await moves.reschedule(tx, service.signer("offers"), booking_id, body.slot_id, asking)
-    return await present(service, clinic, booking, staff=asking.is_staff(clinic))
+        booking, kept = await differences.reschedule(
+            tx, service.signer("offers"), settings, booking_id, body.slot_id, asking
+        )
+        due = await appointments.difference_request(tx, service.signer("payment_requests"), booking, kept, asking)
+    staff = asking.is_staff(clinic)
+    return await present(service, clinic, booking, staff=staff, move=kept, payment_request=due)
 
 
 @router.post("/appointments/{booking_id}/checkout", response_model=AppointmentView, response_model_exclude_unset=True)
@@ -174,7 +179,7 @@ async def open_checkout(clinic: UUID, booking_id: UUID, asking: Asking, service:
 )
 async def get_calendar_file(booking_id: UUID, asking: Asking, service: Composed, tx: TenantTx) -> Response:
     """The visit for a calendar; a later file of the same visit replaces it there."""
-    booking = await appointments.visible(tx, booking_id, asking)
+    booking = await access.visible(tx, booking_id, asking)
     host = urlsplit(service.settings.public_url).hostname or "localhost"
     content = await calendar.file_of(tx, booking, service.settings.public_url, host)
     headers = {"Content-Disposition": 'attachment; filename="visit.ics"', "Cache-Control": "no-store"}

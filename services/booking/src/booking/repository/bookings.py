@@ -36,6 +36,11 @@ _MOVE_OF = text(f"""
 SELECT {SELECTED} FROM booking WHERE moves = :id AND tenant_id = :tenant AND status IN ('held', 'pending_payment')
 """)
 
+_PAID_MOVES = text(f"""
+SELECT {SELECTED} FROM booking WHERE moves = :id AND tenant_id = :tenant AND status = 'released' AND paid > refunded
+  AND payment_id IS NOT NULL ORDER BY id FOR NO KEY UPDATE
+""")
+
 _LIVE = "status IN ('pending_payment', 'pending_approval', 'confirmed') AND seated"
 _NEWER_OVERLAP = text(f"""
 SELECT EXISTS (SELECT FROM booking WHERE tenant_id = :tenant AND person_id = :person AND id <> :id AND {_LIVE}
@@ -87,6 +92,12 @@ async def move_of(tx: Transaction, booking_id: UUID) -> Booking | None:
     """The live hold that keeps the time to which the appointment moves once that is paid."""
     row = (await tx.connection.execute(_MOVE_OF, {"id": booking_id, "tenant": tx.tenant_id})).first()
     return read(row) if row is not None else None
+
+
+async def paid_moves_of(tx: Transaction, booking_id: UUID) -> list[Booking]:
+    """Former holds of dearer times to which the appointment moved, locked, with their payments."""
+    rows = await tx.connection.execute(_PAID_MOVES, {"id": booking_id, "tenant": tx.tenant_id})
+    return [read(row) for row in rows]
 
 
 async def update(tx: Transaction, booking: Booking, **values: Any) -> Booking:
