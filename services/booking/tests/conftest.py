@@ -286,7 +286,7 @@ class Clinic:
         return dict(answer.json())
 
     async def records(self, after: int = 0) -> list[dict[str, Any]]:
-        """The outbox's rows of this tenant, in order, after the one with that id: {id, topic, key, headers, payload}."""
+        """The outbox's rows of this tenant in order, after that id: {id, topic, key, headers, payload}."""
         query = """SELECT id, topic, key, headers, payload FROM outbox
                    WHERE headers ->> 'tenantid' = :tenant AND id > :after ORDER BY id"""
         async with self.service.database.transaction() as tx:
