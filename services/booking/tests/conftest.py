@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,11 +15,11 @@ from joserfc import jwt
 from joserfc.jwk import OKPKey
 from sqlalchemy import text
 
-from booking import handlers, learning
+from booking import endings, handlers, learning
 from booking.holds import Wish, wish
 from booking.main import build
 from booking.settings import BookingSettings
-from events import Money, new_id
+from events import Deleted, Event, Money, Transaction, new_id
 from events.brokers.memory import MemoryBroker
 from events.contracts.availability import CancellationPolicy, OfferingState, ResourceState, Rule
 from events.contracts.identity import TenantChanged, TenantSettings
@@ -183,6 +183,21 @@ class Clinic:
         async with self.service.database.transaction(self.tenant_id) as tx:
             await learning.keep_resource(tx, state)
         return state
+
+    async def tell(self, react: Callable[[Any, Transaction], Awaitable[None]], event: Event | Deleted) -> None:
+        """A handler's reaction, in a transaction of its own."""
+        async with self.service.database.transaction(self.tenant_id) as tx:
+            await react(event, tx)
+
+    async def end(self, thing: dict[str, Any]) -> None:
+        """The time of a hold, a checkout or an approval is over, and the job has seen it."""
+        booking_id = UUID(thing["id"])
+        async with self.service.database.transaction(self.tenant_id) as tx:
+            await tx.connection.execute(
+                text("UPDATE booking SET claim_until = now(), expires_at = now() WHERE id = :id"), {"id": booking_id}
+            )
+        async with self.service.database.transaction(self.tenant_id) as tx:
+            await endings.end_overdue(tx, booking_id)
 
     def offer(
         self,
