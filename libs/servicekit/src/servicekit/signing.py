@@ -40,6 +40,7 @@ class Signer:
     def __init__(self, keys: dict[int, bytes], purpose: str) -> None:
         self._hashes = {number: _keyed(key, purpose.encode() + b"\x00") for number, key in keys.items()}
         self._signing = next(iter(keys))
+        self._number = bytes([self._signing])
 
     def sign(self, payload: Signed) -> str:
         """`base64url(key number ‖ MessagePack ‖ MAC)`, without padding."""
@@ -47,7 +48,7 @@ class Signer:
 
     def sign_packed(self, payload: bytes) -> bytes:
         """The same of a payload that is MessagePack already, for those who make a thousand of them at once."""
-        body = bytes([self._signing]) + payload
+        body = self._number + payload
         text = binascii.b2a_base64(body + self._mac(self._signing, body), newline=False)
         return text.translate(_URL_SAFE).rstrip(b"=")
 
@@ -69,7 +70,8 @@ class Signer:
         return payload
 
     def _mac(self, key_number: int, body: bytes) -> bytes:
-        inner, outer = (keyed.copy() for keyed in self._hashes[key_number])
+        keyed, closing = self._hashes[key_number]
+        inner, outer = keyed.copy(), closing.copy()
         inner.update(body)
         outer.update(inner.digest())
         return outer.digest()[:MAC_BYTES]

@@ -17,21 +17,25 @@ def spread(leaders: Sequence[Seat], options: Sequence[Sequence[Seat]], optional:
     The last resort, if there is room, does without what is optional. Every list that is not optional has somebody.
     """
     lists = [leaders[:MAX_CANDIDATES], *(one[:MAX_CANDIDATES] for one in options if one)]
-    if len(lists) == 1:
-        made: list[Assignment] = [(seat,) for seat in lists[0]]
-    else:
-        found: dict[Assignment, None] = {}
-        longest = max(len(one) for one in lists)
-        for turn in range(longest):
-            for number in range(longest):
-                found[tuple([one[(number + turn * place) % len(one)] for place, one in enumerate(lists)])] = None
-            if len(found) >= MAX_CANDIDATES:
-                break
-        made = list(found)[:MAX_CANDIDATES]
-    if len(made) < MAX_CANDIDATES and any(may and one for may, one in zip(optional, options, strict=True)):
+    longest = max([len(one) for one in lists])
+    # As many as the longest list has, each shorter one from its beginning again: all of them are different.
+    made: list[Assignment] = list(zip(*[(*one, *one, *one, *one)[:longest] for one in lists], strict=True))
+    if longest < MAX_CANDIDATES and len(lists) > 1:
+        made = _more(made, lists, longest)
+    if len(made) < MAX_CANDIDATES and any(optional) and len(lists) > 1:
         needed = [one for may, one in zip(optional, options, strict=True) if not may]
-        made.append(spread(leaders, needed, [False] * len(needed))[0])
+        bare = spread(leaders, needed, [False] * len(needed))[0]
+        made += [bare] * (bare not in made)
     return made
+
+
+def _more(made: list[Assignment], lists: Sequence[Sequence[Seat]], longest: int) -> list[Assignment]:
+    """Those that remain when the lists are turned against each other."""
+    found: dict[Assignment, None] = dict.fromkeys(made)
+    for turn in range(1, longest):
+        for number in range(longest):
+            found[tuple([one[(number + turn * place) % len(one)] for place, one in enumerate(lists)])] = None
+    return list(found)[:MAX_CANDIDATES]
 
 
 def matched(leader: Seat, options: Sequence[Sequence[Seat]], optional: Sequence[bool]) -> Assignment | None:

@@ -218,12 +218,13 @@ class Taken:
 class Seat:
     """A resource as part of an assignment, and how far its claim reaches around a start."""
 
-    __slots__ = ("after", "before", "head", "resource", "tail")
+    __slots__ = ("after", "before", "claim", "head", "resource", "tail")
 
     def __init__(self, resource: Resource, before: int, after: int) -> None:
         self.resource = resource
         self.before = before
         self.after = after
+        self.claim = (before, after)
         # The fields of `servicekit.capabilities.OfferedResource` around the two instants.
         self.head = b"\x96" + _PACK.encode(resource.id)
         self.tail = b"".join(

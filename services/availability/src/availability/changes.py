@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from availability import repository
-from availability.repository import Row
+from availability.repository import Row, waiting
 from availability.states import resource_state
 from events import Transaction
 from events.contracts.availability import AvailabilityChanged, Change, ResourceType
@@ -26,6 +26,9 @@ async def announce(tx: Transaction, resource_id: UUID, resource_type: ResourceTy
                 changes=list(changes),
             )
         )
+    for change in changes:
+        if change.type != "slot_taken" and await waiting.note_opening(tx, resource_id, change.start, change.end):
+            tx.wake("match_waiting")
 
 
 def rescheduled(start: datetime | None = None, end: datetime | None = None) -> Change:

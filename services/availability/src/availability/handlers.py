@@ -1,8 +1,8 @@
 """What the service reacts to."""
 
-from availability import repository, taken
+from availability import repository, taken, waiting
 from events import Deleted, Transaction, on, on_deleted
-from events.contracts.booking import Occupancy
+from events.contracts.booking import Occupancy, WaitlistEntry
 from events.contracts.calendar import Busy, CalendarConnectionDegraded
 from events.contracts.identity import TenantChanged
 
@@ -41,3 +41,15 @@ async def unmake_busy(gone: Deleted, tx: Transaction) -> None:
 async def remember_degraded(event: CalendarConnectionDegraded, tx: Transaction) -> None:
     """A calendar's truth is not known, or is known again."""
     await repository.set_degraded(tx, event)
+
+
+@on(WaitlistEntry)
+async def let_wait(event: WaitlistEntry, tx: Transaction) -> None:
+    """Somebody waits for a time to come free."""
+    await waiting.join(tx, event)
+
+
+@on_deleted(WaitlistEntry)
+async def let_go(gone: Deleted, tx: Transaction) -> None:
+    """They wait no more."""
+    await waiting.leave(tx, gone)

@@ -1,6 +1,7 @@
 """What the service does by the clock."""
 
 from availability import repository
+from availability.waiting import Waiting
 from servicekit import idempotency
 from servicekit.jobs import every
 from servicekit.service import Service
@@ -14,3 +15,9 @@ async def forget(service: Service) -> None:
     async with service.database.transaction() as tx:
         await repository.forget_freed(tx, FREED_DAYS)
         await idempotency.purge(tx)
+
+
+@every(5.0)
+async def match_waiting(service: Service) -> None:
+    """Finds those who wait for what came free; woken when something has."""
+    await service.get(Waiting).match()

@@ -10,6 +10,7 @@ from availability.looking import Looker
 from availability.repairs import Repairs
 from availability.settings import AvailabilitySettings
 from availability.slots import Slots
+from availability.waiting import Waiting
 from events.brokers import Broker
 from servicekit.service import Service
 
@@ -28,6 +29,7 @@ def build(
     service.provide(slots)
     service.provide(Alternatives(looker, slots, signer))
     service.provide(Repairs(looker, slots))
+    service.provide(Waiting(service.database, looker, slots))
     service.background(cursor.run)
     service.ready_when("live_cursor", lambda: cursor.known or not cursor.followed)
     # What is loaded now stays: without this the collector walks through all of it while a search makes its slots.

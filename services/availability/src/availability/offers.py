@@ -5,12 +5,14 @@ A month of slots has thousands, so each is put together from parts that are enco
 """
 
 import struct
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from availability.assigning import Assignment
 from availability.directory import Directory, Offering
 from availability.search import Found, Served
 from scheduling.instants import DAY, Minute, utc
@@ -99,67 +101,109 @@ class Desk:
             )
         )
         self._tail = _PACK(override)
-        self._after_providers = b'"offering_id":"%s","remaining":' % str(offering.id).encode()
+        self._offering = b'"offering_id":"%b","remaining":' % str(offering.id).encode()
         self._price = b',"price":' + offering.price + b"}"
-        self._providers: dict[int, tuple[Served, bytes]] = {}
+        self._providers: dict[int, tuple[Served, bytes, bytes]] = {}
+        self._ends: dict[int, bytes] = {}
+        self._between: dict[Assignment, tuple[tuple[int, int] | None, list[bytes]]] = {}
+        self._texts = _kept_texts(tz.key, self._duration)
 
     def slot(self, found: Found) -> bytes:
         """The slot as the public API shows it; without a `slot_id` where it is full."""
-        start = found.start
+        return b"".join(self._parts(found))
+
+    def slots(self, all_found: Iterable[Found]) -> list[bytes]:
+        """Many of them as the parts of a JSON list's inside: they are copied once, into the answer."""
+        parts: list[bytes] = []
+        for found in all_found:
+            parts += self._parts(found)
+            parts.append(b",")
+        del parts[-1:]
+        return parts
+
+    def _parts(self, found: Found) -> tuple[bytes, ...]:
+        times = self._texts.get(found.start) or self._times(found.start)
+        _, provider, listed = self._providers.get(id(found.served)) or self._named(found.served)
+        begin = b'{"slot_id":"%b",' % self.slot_id(found) if found.served.assignments else b"{"
+        return begin, times, provider, listed, b"],", self._number(found)
+
+    def _number(self, found: Found) -> bytes:
+        if (known := self._ends.get(found.remaining)) is None:
+            known = self._ends[found.remaining] = b"%b%d%b" % (self._offering, found.remaining, self._price)
+        return known
+
+    def _times(self, start: Minute) -> bytes:
         local, name = self._clock.local(start)
-        times = (
+        text = (
             f'"start":"{self._clock.utc(start)}","end":"{self._clock.utc(start + self._duration)}",'
             f'"local_start":"{local}","zone_abbreviation":"{name}",'
         ).encode()
-        begin = b'{"slot_id":"' + self.slot_id(found) + b'",' if found.served.assignments else b"{"
-        return b"".join(
-            (
-                begin,
-                times,
-                self._named(found.served),
-                self._after_providers,
-                str(found.remaining).encode(),
-                self._price,
-            )
-        )
-
-    def _named(self, served: Served) -> bytes:
-        """`provider_id` and `provider_ids`; kept for starts that are alike, together with what they are of."""
-        known = self._providers.get(id(served))
-        if known is not None:
-            return known[1]
-        first = served.assignments[0][0].resource if served.assignments else None
-        if first is None:
-            text = b'"provider_id":null,"provider_ids":[' + served.listed + b"],"
-        elif first.type == "practitioner":
-            text = b'"provider_id":' + first.quoted + b',"provider_ids":[' + served.listed + b"],"
-        else:
-            text = b'"provider_id":null,"provider_ids":[],'
-        self._providers[id(served)] = (served, text)
+        self._texts[start] = text
         return text
+
+    def _named(self, served: Served) -> tuple[Served, bytes, bytes]:
+        """The provider and the inside of the list of providers; kept together with what they are of."""
+        first = served.assignments[0][0].resource if served.assignments else None
+        if first is None or first.type == "practitioner":
+            one = first.quoted if first else b"null"
+            named = (served, b'"provider_id":%b,"provider_ids":[' % one, served.listed)
+        else:
+            named = (served, b'"provider_id":null,"provider_ids":[', b"")
+        self._providers[id(served)] = named
+        return named
 
     def slot_id(self, found: Found) -> bytes:
         """The signed offer."""
         start = found.start * 60
-        parts = [
-            self._head,
-            _INSTANTS.pack(_UINT32, start, _UINT32, start + self._duration * 60),
-            self._middle,
-            _ARRAYS[len(found.served.assignments)],
-        ]
-        around: dict[int, bytes] = {}
-        for assignment in found.served.assignments:
-            parts.append(_ARRAYS[len(assignment)])
-            for seat in assignment:
-                key = seat.before << 16 | seat.after
-                claim = around.get(key)
-                if claim is None:
-                    claim = around[key] = _INSTANTS.pack(
-                        _UINT32, start - seat.before * 60, _UINT32, start + seat.after * 60
-                    )
-                parts += (seat.head, claim, seat.tail)
-        parts.append(self._tail)
-        return self._signer.sign_packed(b"".join(parts))
+        instants = _INSTANTS.pack(_UINT32, start, _UINT32, start + self._duration * 60)
+        assignments = found.served.assignments
+        packed = [self._head, instants, self._middle, _ARRAYS[len(assignments)]]
+        usual: tuple[int, int] | None = None
+        claim = b""
+        for assignment in assignments:
+            own, between = self._between.get(assignment) or self._pieces(assignment)
+            if own is None:
+                packed.append(_uneven(assignment, start))
+                continue
+            if own != usual:
+                usual, claim = own, _claim(own, start)
+            packed.append(claim.join(between))
+        packed.append(self._tail)
+        return self._signer.sign_packed(b"".join(packed))
+
+    def _pieces(self, assignment: Assignment) -> tuple[tuple[int, int] | None, list[bytes]]:
+        """The offer's candidate as MessagePack without its instants: mostly every seat claims the same, and that is
+        all that lies between the pieces."""
+        claims = {seat.claim for seat in assignment}
+        between = [_ARRAYS[len(assignment)]]
+        for seat in assignment:
+            between[-1] += seat.head
+            between.append(seat.tail)
+        pieces = self._between[assignment] = (claims.pop() if len(claims) == 1 else None, between)
+        return pieces
+
+
+def _claim(claim: tuple[int, int], start: int) -> bytes:
+    before, after = claim
+    return _INSTANTS.pack(_UINT32, start - before * 60, _UINT32, start + after * 60)
+
+
+def _uneven(assignment: Assignment, start: int) -> bytes:
+    parts = [_ARRAYS[len(assignment)]]
+    for seat in assignment:
+        parts += (seat.head, _claim(seat.claim, start), seat.tail)
+    return b"".join(parts)
+
+
+_TEXTS: dict[tuple[str, int], dict[Minute, bytes]] = {}
+_MOST_TEXTS = 100_000
+
+
+def _kept_texts(zone: str, duration: int) -> dict[Minute, bytes]:
+    """The instants of slots as JSON, by start: the same month is asked for again and again."""
+    if sum(map(len, _TEXTS.values())) > _MOST_TEXTS:
+        _TEXTS.clear()
+    return _TEXTS.setdefault((zone, duration), {})
 
 
 _ARRAYS = tuple(bytes([0x90 | count]) for count in range(16))

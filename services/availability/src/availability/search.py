@@ -112,8 +112,8 @@ class Search:
             end = bisect_left(positions, self.asked.day_granules(day)[1], at)
             leaders, others = self.order(day)
             serving = _Serving(leaders, others, self._optional, self._disjoint)
-            columns = [[picked[id(calendar)][at:end] for calendar in one] for one in (leaders, *others)]
-            for position, served in zip(positions[at:end], serving.all(columns, end - at), strict=True):
+            tables = [b"".join([picked[id(calendar)][at:end] for calendar in one]) for one in (leaders, *others)]
+            for position, served in zip(positions[at:end], serving.all(tables, end - at), strict=True):
                 if served is not None:
                     yield Found(origin + position * GRANULE, served, capacity * served.number)
             at = end
@@ -241,42 +241,49 @@ class _Serving:
     ) -> None:
         self._quoted = [leader.resource.quoted for leader in leaders]
         self._leaders = [leader.seat for leader in leaders]
+        self._alone = [(seat,) for seat in self._leaders]
         self._options = [[calendar.seat for calendar in one] for one in others]
         self._optional = optional
         self._disjoint = disjoint
+        self._first: list[dict[bytes, list[Seat]]] = [{} for _ in self._options]
 
-    def all(self, columns: list[list[bytes]], count: int) -> Iterator[Served | None]:
-        """For each of `count` starts; a column a resource with a byte for each start, by need, leaders first."""
+    def all(self, tables: list[bytes], count: int) -> Iterator[Served | None]:
+        """For each of `count` starts. A table a need, leaders first: a byte a start, resource after resource."""
         alike: dict[object, Served | None] = {}
-        tables = [list(zip(*one, strict=True)) if one else [()] * count for one in columns]
-        if len(tables) == 1:
-            for row in tables[0]:
-                if row not in alike:
-                    alike[row] = self.one(row, ())
-                yield alike[row]
-            return
-        for rows in zip(*tables, strict=True):
-            if rows not in alike:
-                alike[rows] = self.one(rows[0], rows[1:])
-            yield alike[rows]
+        leading, *others = tables
+        for number in range(count):
+            row = leading[number::count]
+            rows = [table[number::count] for table in others]
+            key = (row, *rows) if rows else row
+            if key not in alike:
+                alike[key] = self.one(row, rows)
+            yield alike[key]
 
-    def one(self, leaders: Sequence[int], others: Sequence[Sequence[int]]) -> Served | None:
+    def one(self, leaders: bytes, others: Sequence[bytes]) -> Served | None:
         """For one row of the table: a truth value a resource."""
+        if not self._options:
+            alone = tuple(islice(compress(self._alone, leaders), MAX_CANDIDATES))
+            listed = b",".join(compress(self._quoted, leaders))
+            return Served(alone, listed, leaders.count(1)) if alone else None
         if self._disjoint:
-            options = [
-                list(islice(compress(seats, row), MAX_CANDIDATES))
-                for seats, row in zip(self._options, others, strict=True)
-            ]
+            options = [self._free(need, row) for need, row in enumerate(others)]
             free = list(islice(compress(self._leaders, leaders), MAX_CANDIDATES))
-            if not free or not all(may or one for may, one in zip(self._optional, options, strict=True)):
+            if not free or not all([may or one for may, one in zip(self._optional, options, strict=True)]):
                 return None
             made = spread(free, options, self._optional)
-            return Served(tuple(made), b",".join(compress(self._quoted, leaders)), sum(leaders))
+            return Served(tuple(made), b",".join(compress(self._quoted, leaders)), leaders.count(1))
         options = [list(compress(seats, row)) for seats, row in zip(self._options, others, strict=True)]
         served, made = matchings(list(compress(self._leaders, leaders)), options, self._optional)
         if not served:
             return None
         return Served(tuple(made), b",".join([seat.resource.quoted for seat in served]), len(served))
+
+    def _free(self, need: int, row: bytes) -> list[Seat]:
+        """Those who are free, the first few."""
+        known = self._first[need]
+        if (found := known.get(row)) is None:
+            found = known[row] = list(islice(compress(self._options[need], row), MAX_CANDIDATES))
+        return found
 
 
 def seat_of_session(seat: Seat, start: Minute, claim_start: Minute, claim_end: Minute) -> Seat:

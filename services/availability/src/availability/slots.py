@@ -77,7 +77,7 @@ class Slots:
             {"time_zone": tz.key, "generated_at": rfc3339(now), "degraded": degraded, "resume": resume}
             | ({} if slots else {"reason": reason(sought, search)})
         )
-        return head[:-1] + b',"slots":[' + b",".join(slots) + b"]}"
+        return b"".join((head[:-1], b',"slots":[', *slots, b"]}"))
 
     async def days(self, clinic_id: UUID, query: Query) -> bytes:
         """The answer of `GET …/availability/days` as JSON: a row for each asked date."""
@@ -214,7 +214,7 @@ def first_start(search: Search, leaders: Sequence[Calendar] | None = None) -> Mi
 
 
 def _shown(search: Search, offering: Offering, query: Query, desk: Desk) -> list[bytes]:
-    """The found starts that the query asks for, as slots."""
+    """The found starts that the query asks for: parts of the JSON list's inside."""
     found: Sequence[Found] = search.found()
     if query.full:
         found = sorted([*found, *search.full(found)], key=lambda one: one.start)
@@ -222,7 +222,8 @@ def _shown(search: Search, offering: Offering, query: Query, desk: Desk) -> list
         past = floor_minute(query.after)
         found = [one for one in found if one.start > past]
     found = found[: query.limit]
-    if query.full:
-        held = [search.held(one.start, offering.duration) for one in found]
-        return [with_seats(desk.slot(one), offering.capacity, seats) for one, seats in zip(found, held, strict=True)]
-    return [desk.slot(one) for one in found]
+    if not query.full:
+        return desk.slots(found)
+    held = [search.held(one.start, offering.duration) for one in found]
+    full = [with_seats(desk.slot(one), offering.capacity, seats) for one, seats in zip(found, held, strict=True)]
+    return [b",".join(full)]
