@@ -3,6 +3,7 @@ memory, and an identity that answers its internal routes over HTTP."""
 
 import asyncio
 import base64
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,17 +15,26 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI, Header, HTTPException
+from joserfc import jwt
+from joserfc.jwk import OKPKey
 
 from events import Event, Money, new_id
 from events.brokers.memory import MemoryBroker
 from events.contracts.availability import CancellationPolicy, OfferingState, ResourceState
-from events.contracts.booking import AppointmentRequested, BookingCancelled, BookingConfirmed, Visit
+from events.contracts.booking import (
+    AppointmentRequested,
+    BookingCancelled,
+    BookingConfirmed,
+    BookingRescheduled,
+    Visit,
+)
 from events.contracts.identity import TenantChanged, TenantSettings
 from events.envelope import seal, unseal
 from notification import repository
 from notification.main import build
 from notification.repository import Message
 from notification.settings import NotificationSettings
+from servicekit import keys
 from servicekit.service import Service
 from servicekit.testing import eventually, free_port, sandbox_running
 
@@ -36,7 +46,7 @@ PLN_200 = Money(amount=20000, currency="pln")
 class Directory:
     """Identity's internal routes, for people that tests make up."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys_path: Path) -> None:
         self.contacts: dict[UUID, dict[str, Any]] = {}
         self.alerts: dict[UUID, dict[str, Any]] = {}
         self.users: dict[UUID, dict[str, Any]] = {}
@@ -45,6 +55,18 @@ class Directory:
         self.app.get("/internal/tenants/{tenant}/contacts/{contact}")(self._contact)
         self.app.get("/internal/tenants/{tenant}/alerts")(self._alerts)
         self.app.get("/internal/users/{user}")(self._user)
+        self.app.get("/v1/auth/jwks.json")(self._jwks)
+        self._key = OKPKey.import_key(keys.load(keys_path).tokens[0])
+
+    async def _jwks(self) -> dict[str, Any]:
+        return {"keys": [self._key.as_dict(private=False)]}
+
+    def token(self, tenant_id: UUID, role: str | None) -> dict[str, str]:
+        """The header of somebody who works there in this role; of a stranger without one."""
+        roles = {str(tenant_id): role} if role else {}
+        claims = {"iss": "holdfast", "sub": str(new_id()), "exp": int(time.time()) + 600, "roles": roles}
+        token = jwt.encode({"alg": "Ed25519", "kid": self._key.kid}, claims, self._key, algorithms=["Ed25519"])
+        return {"Authorization": f"Bearer {token}"}
 
     def _look(self, entries: dict[UUID, dict[str, Any]], key: UUID, authorization: str) -> dict[str, Any]:
         if self.away:
@@ -159,6 +181,16 @@ class Clinic:
             **self.about(version), by="patient", fee=Money(amount=5000, currency="pln"), was_confirmed=True
         )
 
+    def rescheduled(
+        self, version: int, start: datetime, *, by: str = "patient", provider_id: UUID | None = None, price: int = 20000
+    ) -> BookingRescheduled:
+        """The visit is at `start` from now on (and with that practitioner)."""
+        previous = self.visit()
+        self.start, self.provider_id = start, provider_id or self.provider_id
+        fee = Money(amount=0, currency="pln")
+        moved = {"previous": previous, "by": by, "price": Money(amount=price, currency="pln"), "fee": fee}
+        return BookingRescheduled(**self.about(version), **moved)
+
     async def tell(self, *events: Event) -> None:
         """The events as their topics bring them."""
         await self.broker.publish([seal(event, source="test")[1] for event in events], 1)
@@ -233,9 +265,9 @@ def providers_url(data_dir: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-async def directory() -> AsyncIterator[tuple[Directory, str]]:
+async def directory(keys_path: Path) -> AsyncIterator[tuple[Directory, str]]:
     """Identity's stand-in on a real port."""
-    directory, port = Directory(), free_port()
+    directory, port = Directory(keys_path), free_port()
     server = uvicorn.Server(uvicorn.Config(directory.app, port=port, log_level="warning", lifespan="off"))
     serving = asyncio.create_task(server.serve())
     while not server.started:
@@ -256,6 +288,7 @@ def settings_of(
             "notification", identity_url=directory[1], public_url="https://book.test", sendgrid_api_key="SG.test",
             sendgrid_host=providers_url, twilio_account_sid="AC" + "0" * 32, twilio_auth_token="test",
             twilio_from="+15005550006", twilio_api_base=providers_url, provider_timeout_seconds=2.5,
+            messages_an_hour=1000,
         )  # fmt: skip
         return NotificationSettings(**(values | more))
 

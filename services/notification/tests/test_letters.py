@@ -3,14 +3,17 @@
 import string
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
+from html import escape
+from typing import Any, get_args
 
 import pytest
 
 from events import new_id
 from events.contracts.availability import CancellationPolicy, OfferingState, ResourceState
+from events.contracts.booking import ConflictCause
 from events.contracts.identity import TenantChanged, TenantSettings
 from notification import formats, rendering
-from notification.domain import HISTORY, BookingStatus, Template, is_true, reminders, retry_pause
+from notification.domain import HISTORY, BookingStatus, Template, is_true, money_left, reminders, retry_pause
 from notification.letters import Facts, Reader, compose
 from notification.repository import Booking, Message
 from notification.texts import TEXTS, Texts
@@ -40,10 +43,12 @@ def facts(template: Template, **changes: object) -> Facts:
         new_id(), tenant.tenant_id, 3, BookingStatus.CONFIRMED, new_id(), "en", offering.offering_id,
         provider.resource_id, START, START + timedelta(hours=1), terms,
     )  # fmt: skip
-    context = {"version": 3, "deadline": "2026-11-25T08:00:00Z", "amount": 20000, "currency": "pln", "fee": 5000}
+    context = {"version": 3, "deadline": "2026-11-25T08:00:00Z", "amount": 20000, "currency": "pln", "fee": 5000,
+               "back": 15000, "move_fee": 100, "previous_start": "2026-11-20T09:30:00Z", "cause": "time_off",
+               "start": "2026-11-26T09:30:00Z", "provider": str(provider.resource_id)}  # fmt: skip
     message = Message(
         new_id(), tenant.tenant_id, booking.id, template, "email", f"contact:{booking.contact_id}", "v3", "queued", 1,
-        0, START, context, None, START - timedelta(days=7),
+        0, START, START, context, None, START - timedelta(days=7), START - timedelta(days=7),
     )  # fmt: skip
     return replace(Facts(message, booking, tenant, offering, provider, "https://book.test"), **changes)
 
@@ -58,8 +63,8 @@ def test_each_message_renders_in_each_language(template: Template, locale: str) 
     assert READERS[locale] in letter.title
     assert "(CET)" in letter.subtitle
     for part in (letter.subject, letter.lead, html, text):
-        assert "{clinic}" not in part
-        assert "{when}" not in part
+        for name in ("clinic", "when", "deadline", "before", "cause", "amount"):
+            assert f"{{{name}}}" not in part
     assert "\n" not in letter.subject
     assert "Klinika <Alfa>" in text
     assert "Klinika &lt;Alfa&gt;" in html
@@ -67,9 +72,10 @@ def test_each_message_renders_in_each_language(template: Template, locale: str) 
     for raw in ("<Alfa>", "<b>Żuk", "<img", "http-equiv"):
         assert raw not in html
     assert f'lang="{locale}"' in html
-    assert f'href="{letter.url}"' in html
+    assert f'href="{escape(letter.url)}"' in html
     assert letter.url in text
-    assert ("/manage/" in letter.url) is not template.for_clinic
+    from_waitlist = template in (Template.WAITLIST_JOINED, Template.WAITLIST_OFFERED)
+    assert ("/manage/" in letter.url) is not (template.for_clinic or from_waitlist)
     assert ("Jan" in text) is template.for_clinic
     assert letter.sms.startswith("Klinika <Alfa>: ")
 
@@ -79,7 +85,7 @@ def test_languages_say_the_same_with_the_same_placeholders() -> None:
         return {name for _, name, _, _ in string.Formatter().parse(text) if name}
 
     english = TEXTS["en"]
-    labels = [field.name for field in fields(Texts) if field.name != "words"]
+    labels = [field.name for field in fields(Texts) if field.name not in ("words", "causes")]
     for locale, texts in TEXTS.items():
         assert set(texts.words) == set(Template), locale
         for template, words in texts.words.items():
@@ -88,7 +94,9 @@ def test_languages_say_the_same_with_the_same_placeholders() -> None:
                 assert here.strip(), (locale, template, part)
                 if part == "subject":
                     assert placeholders(here) == placeholders(there), (locale, template)
-                assert placeholders(here) <= {"clinic", "offering", "when", "amount", "deadline"}
+                assert placeholders(here) <= {"clinic", "offering", "when", "amount", "deadline", "before", "cause"}
+        assert set(texts.causes) == set(get_args(ConflictCause)), locale
+        assert all(cause.strip().endswith(".") for cause in texts.causes.values()), locale
         for label in labels:
             assert getattr(texts, label).strip(), (locale, label)
             assert placeholders(getattr(texts, label)) == placeholders(getattr(english, label)), (locale, label)
@@ -118,6 +126,67 @@ def test_how_to_cancel_follows_the_policy() -> None:
     )
     late = replace(given, message=replace(given.message, created_at=START - timedelta(hours=2)))
     assert compose(late, Reader("en", None)).note == "When you cancel, 50% of the price is kept."
+
+
+def test_whoever_the_clinic_moved_is_told_that_cancelling_is_free() -> None:
+    terms = {"price": 20000, "amount_due": 20000, "currency": "pln", "paid": True, "moved_by_clinic": True}
+    moved = facts(Template.BOOKING_RESCHEDULED)
+    moved = replace(moved, booking=replace(moved.booking, terms=terms))
+    by = {side: replace(moved.message, context=moved.message.context | {"by": side}) for side in ("staff", "patient")}
+    assert compose(replace(moved, message=by["staff"]), Reader("en", None)).note == (
+        "Klinika <Alfa> made this change. If it does not suit you, you can cancel for free and get back everything that"
+        " you paid."
+    )
+    later = compose(replace(moved, message=by["patient"]), Reader("en", None))
+    assert later.note == "You can cancel for free until the visit begins.", "it stays so"
+
+
+def test_a_move_says_when_it_was_and_what_moving_late_costs() -> None:
+    letter = compose(facts(Template.BOOKING_RESCHEDULED), Reader("en", None))
+    rows = dict(letter.rows)
+    assert (rows["Before"], rows["Fee for moving late"]) == ("Fri, Nov 20, 10:30 AM", "PLN1")
+    assert letter.lead.endswith("It was Fri, Nov 20, 10:30 AM. The attached file changes it in your calendar.")
+    waiting = facts(Template.BOOKING_RESCHEDULED)
+    waiting = replace(waiting, booking=replace(waiting.booking, status=BookingStatus.PENDING_APPROVAL))
+    assert "attached" not in compose(waiting, Reader("en", None)).lead
+
+
+def test_a_former_practitioner_and_what_a_conflict_is_about_are_named() -> None:
+    moved = facts(Template.CLINIC_RESCHEDULED)
+    assert moved.provider is not None
+    former = moved.provider.model_copy(update={"name": "Piotr Lis"})
+    rows = dict(compose(replace(moved, former_provider=former), Reader("en", None, "Jan")).rows)
+    assert rows["Before"] == "Fri, Nov 20, 10:30 AM, Piotr Lis"
+    conflict = compose(replace(facts(Template.CLINIC_CONFLICT), affected=former), Reader("en", None, "Jan"))
+    assert dict(conflict.rows)["Affected"] == "Piotr Lis"
+    assert conflict.lead.startswith("Somebody or something that this visit needs is away at its time. The patient")
+
+
+@pytest.mark.parametrize(
+    ("terms", "left"),
+    [
+        ({}, 0),
+        ({"paid": False, "price": 300, "amount_due": 300}, 0),
+        ({"paid": True, "price": 300, "amount_due": 300}, 300),
+        ({"paid": True, "price": 300, "amount_due": 50}, 50),
+        ({"paid": True, "price": 200, "amount_due": 300}, 200),
+        ({"paid": True, "price": 200, "amount_due": 300, "refunded": 100}, 200),
+        ({"paid": True, "price": 300, "amount_due": 300, "refunded": 120}, 180),
+        ({"paid": True, "price": 300, "amount_due": 300, "refunded": 300}, 0),
+    ],
+)
+def test_what_is_left_of_a_payment(terms: dict[str, Any], left: int) -> None:
+    assert money_left(terms) == left
+
+
+def test_the_waiting_lists_links_carry_their_tokens() -> None:
+    offered = replace(facts(Template.WAITLIST_OFFERED), manage_token="t-o_k")
+    letter = compose(offered, Reader("en", None))
+    assert letter.url == f"https://book.test/alfa?hold={offered.booking.id}&token=t-o_k"
+    assert letter.sms.startswith("Klinika <Alfa>: Free for you until Wed, Nov 25, 9:00 AM CET: Thu, Nov 26, 10:30 AM")
+    assert dict(letter.rows)["Kept until"] == "Wed, Nov 25, 9:00 AM CET"
+    joined = replace(facts(Template.WAITLIST_JOINED), manage_token="t")
+    assert compose(joined, Reader("en", None)).url == f"https://book.test/alfa?waitlist={joined.booking.id}#token=t"
 
 
 def test_a_language_that_we_do_not_speak_becomes_the_clinics() -> None:

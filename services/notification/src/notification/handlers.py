@@ -4,16 +4,24 @@ from events import Transaction, on
 from events.contracts.availability import OfferingState, ResourceState
 from events.contracts.booking import (
     AppointmentRequested,
+    ApprovalDue,
     ApprovalRequested,
     BookingCancelled,
+    BookingCompleted,
     BookingConfirmed,
+    BookingNoShow,
     BookingRejected,
+    BookingRescheduled,
     BookingUnfulfillable,
+    ConflictDetected,
+    ConflictResolved,
     HoldExpired,
+    WaitlistJoined,
+    WaitlistOffered,
 )
 from events.contracts.identity import TenantChanged
 from events.contracts.payment import PaymentFailed, PaymentVoided, RefundFailed, RefundIssued
-from notification import bookings, money
+from notification import bookings, money, moves, waitlist
 from servicekit import copies
 
 # Tombstones of offerings and resources are not handled: a message about an old visit still needs their names.
@@ -49,16 +57,40 @@ async def ask_for_approval(event: ApprovalRequested, tx: Transaction) -> None:
     await bookings.ask_for_approval(tx, event)
 
 
+@on(ApprovalDue)
+async def remind_of_approval(event: ApprovalDue, tx: Transaction) -> None:
+    """The clinic is reminded that somebody waits for its answer."""
+    await bookings.remind_of_approval(tx, event)
+
+
 @on(BookingConfirmed)
 async def confirm_to_everyone(event: BookingConfirmed, tx: Transaction) -> None:
     """Patient, clinic and practitioner are told, and reminders set."""
     await bookings.confirm(tx, event)
 
 
+@on(BookingRescheduled)
+async def tell_of_move(event: BookingRescheduled, tx: Transaction) -> None:
+    """Everyone is told, and reminders are planned anew."""
+    await moves.move(tx, event)
+
+
 @on(BookingCancelled)
 async def tell_of_cancellation(event: BookingCancelled, tx: Transaction) -> None:
     """Everyone is told, and reminders go."""
     await bookings.cancel(tx, event)
+
+
+@on(BookingCompleted)
+async def drop_reminders_of_completed_visit(event: BookingCompleted, tx: Transaction) -> None:
+    """It took place."""
+    await bookings.complete(tx, event)
+
+
+@on(BookingNoShow)
+async def tell_of_missed_visit(event: BookingNoShow, tx: Transaction) -> None:
+    """The patient is told what is kept and what goes back."""
+    await bookings.miss(tx, event)
 
 
 @on(BookingRejected)
@@ -77,6 +109,30 @@ async def tell_that_time_was_gone(event: BookingUnfulfillable, tx: Transaction) 
 async def tell_that_hold_ran_out(event: HoldExpired, tx: Transaction) -> None:
     """Who had begun to pay is told."""
     await bookings.expire(tx, event)
+
+
+@on(ConflictDetected)
+async def alert_of_conflict(event: ConflictDetected, tx: Transaction) -> None:
+    """The clinic has to decide."""
+    await moves.alert_of_conflict(tx, event)
+
+
+@on(ConflictResolved)
+async def forget_conflict(event: ConflictResolved, tx: Transaction) -> None:
+    """It has decided, or there is nothing to decide any more."""
+    await moves.forget_conflict(tx, event)
+
+
+@on(WaitlistJoined)
+async def tell_of_waiting(event: WaitlistJoined, tx: Transaction) -> None:
+    """Whoever waits is told that they do."""
+    await waitlist.join(tx, event)
+
+
+@on(WaitlistOffered)
+async def offer_time(event: WaitlistOffered, tx: Transaction) -> None:
+    """The first in line gets the link to the time that is kept for them."""
+    await waitlist.offer(tx, event)
 
 
 @on(RefundIssued)

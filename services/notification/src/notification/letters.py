@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import urlencode
 
 from babel.numbers import format_percent
 
 from events.contracts.availability import OfferingState, ResourceState
 from events.contracts.identity import TenantChanged
 from notification import formats
-from notification.domain import Template
+from notification.domain import BookingStatus, Template, money_left
 from notification.formats import Clock
 from notification.repository import Booking, Message
 from notification.texts import TEXTS
@@ -16,7 +17,8 @@ from notification.texts import TEXTS
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that a message is made of, besides its reader."""
+    """All that a message is made of, besides its reader. `former_provider` of a visit that got another practitioner,
+    `affected` is what a conflict is about."""
 
     message: Message
     booking: Booking
@@ -25,6 +27,8 @@ class Facts:
     provider: ResourceState | None
     public_url: str
     manage_token: str | None = None
+    former_provider: ResourceState | None = None
+    affected: ResourceState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +65,17 @@ class Letter:
         return _one_line(f"{self.clinic}: {self.subject} {self.url}")
 
 
-_GOOD = frozenset((Template.BOOKING_CONFIRMED, Template.REMINDER, Template.CLINIC_CONFIRMED, Template.REQUEST_RECEIVED))
-_CANCELLABLE = frozenset((Template.BOOKING_CONFIRMED, Template.REMINDER, Template.REQUEST_RECEIVED))
-_PRICED = frozenset(
+_T = Template
+_GOOD = frozenset(
     (
-        Template.BOOKING_CONFIRMED,
-        Template.REMINDER,
-        Template.REQUEST_RECEIVED,
-        Template.CLINIC_APPROVAL,
-        Template.CLINIC_CONFIRMED,
+        _T.BOOKING_CONFIRMED, _T.BOOKING_RESCHEDULED, _T.BOOKING_CHANGED, _T.REMINDER, _T.REQUEST_RECEIVED,
+        _T.WAITLIST_JOINED, _T.WAITLIST_OFFERED, _T.CLINIC_CONFIRMED, _T.CLINIC_RESCHEDULED,
     )
+)  # fmt: skip
+_CANCELLABLE = frozenset(
+    (_T.BOOKING_CONFIRMED, _T.BOOKING_RESCHEDULED, _T.BOOKING_CHANGED, _T.REMINDER, _T.REQUEST_RECEIVED)
 )
+_PRICED = _CANCELLABLE | {_T.CLINIC_APPROVAL, _T.CLINIC_APPROVAL_DUE, _T.CLINIC_CONFIRMED, _T.CLINIC_RESCHEDULED}
 
 
 def compose(facts: Facts, reader: Reader) -> Letter:
@@ -94,20 +98,44 @@ def compose(facts: Facts, reader: Reader) -> Letter:
         good=template in _GOOD,
         title=clock.span(booking.start_at, booking.end_at),
         subtitle=f"{clock.place(booking.start_at)}. {what}.",
-        lead=words.lead.format(**values),
+        lead=_lead(facts, values, locale),
         rows=_rows(facts, reader, values, locale),
-        button=texts.button_page if staff else _button(template, locale),
-        url=f"{facts.public_url}/{facts.tenant.slug}" if staff else manage_url(facts),
+        button=_button(template, locale),
+        url=_url(facts),
         note_title=texts.plans_change if template in _CANCELLABLE else "",
         note=_how_to_cancel(facts, clock, locale) if template in _CANCELLABLE else "",
         footer=(texts.footer_clinic if staff else texts.footer_patient).format(clinic=facts.tenant.name),
     )
 
 
+def _lead(facts: Facts, values: dict[str, str], locale: str) -> str:
+    texts, template = TEXTS[locale], facts.message.template
+    lead = texts.words[template].lead.format(**values)
+    if template in (_T.BOOKING_RESCHEDULED, _T.BOOKING_CHANGED) and facts.booking.status is BookingStatus.CONFIRMED:
+        return f"{lead} {texts.moved_in_calendar}"
+    return lead
+
+
+def _url(facts: Facts) -> str:
+    """Where the message's button leads. A hold's token is read once and replaced, so it is in the query (api.md); all
+    others are in the fragment, which no server and no log ever sees."""
+    clinic, booking, token = f"{facts.public_url}/{facts.tenant.slug}", facts.booking, facts.manage_token
+    match facts.message.template:
+        case _T.WAITLIST_OFFERED:
+            return f"{clinic}?{urlencode({'hold': str(booking.id), 'token': token or ''})}"
+        case _T.WAITLIST_JOINED:
+            return f"{clinic}?waitlist={booking.id}" + (f"#token={token}" if token else "")
+        case _T.CLINIC_CONFLICT:
+            query = {"clinic": facts.tenant.slug, "appointment": str(booking.id)}
+            return f"{facts.public_url}/desk?{urlencode(query)}"
+        case template if template.for_clinic:
+            return clinic
+    return manage_url(facts)
+
+
 def manage_url(facts: Facts) -> str:
     """Where the patient sees and cancels the booking."""
     page = f"{facts.public_url}/manage/{facts.booking.id}?clinic={facts.booking.tenant_id}"
-    # In the fragment, which no server and no log ever sees.
     return f"{page}#token={facts.manage_token}" if facts.manage_token else page
 
 
@@ -123,6 +151,10 @@ def _values(facts: Facts, clock: Clock, locale: str) -> dict[str, str]:
     if "deadline" in context:
         deadline = datetime.fromisoformat(context["deadline"])
         values["deadline"] = f"{clock.moment(deadline)} {deadline.astimezone(clock.zone).tzname()}"
+    if "previous_start" in context:
+        values["before"] = clock.moment(datetime.fromisoformat(context["previous_start"]))
+    if "cause" in context:
+        values["cause"] = TEXTS[locale].causes[context["cause"]]
     return values
 
 
@@ -133,12 +165,19 @@ def _rows(facts: Facts, reader: Reader, values: dict[str, str], locale: str) -> 
         rows.append((texts.label_who, facts.provider.name))
     if reader.patient:
         rows.append((texts.label_patient, reader.patient))
+    if facts.affected is not None:
+        rows.append((texts.label_affected, facts.affected.name))
+    if "before" in values:
+        former = facts.former_provider
+        rows.append((texts.label_before, f"{values['before']}, {former.name}" if former else values["before"]))
     if "deadline" in values:
-        rows.append((texts.label_deadline, values["deadline"]))
+        label = texts.label_kept_until if template is _T.WAITLIST_OFFERED else texts.label_deadline
+        rows.append((label, values["deadline"]))
     if template in _PRICED:
         rows += _prices(facts, locale)
-    if context.get("fee"):
-        rows.append((texts.label_fee, formats.money(context["fee"], context["currency"], locale)))
+    for name, label in (("fee", texts.label_fee), ("back", texts.label_back), ("move_fee", texts.label_move_fee)):
+        if context.get(name):
+            rows.append((label, formats.money(context[name], context["currency"], locale)))
     return rows
 
 
@@ -149,22 +188,32 @@ def _prices(facts: Facts, locale: str) -> list[tuple[str, str]]:
     if terms["price"] == 0:
         return [(texts.label_price, texts.free)]
     rows = [(texts.label_price, formats.money(terms["price"], terms["currency"], locale))]
-    if terms.get("paid") and terms.get("amount_due"):
+    if paid := money_left(facts.booking.terms):
         label = texts.label_deposit if terms.get("mode") == "deposit" else texts.label_paid
-        rows.append((label, formats.money(terms["amount_due"], terms["currency"], locale)))
+        rows.append((label, formats.money(paid, terms["currency"], locale)))
     return rows
 
 
 def _button(template: Template, locale: str) -> str:
     texts = TEXTS[locale]
-    if template in _CANCELLABLE:
-        return texts.button_manage
-    return texts.button_pay if template is Template.PAYMENT_FAILED else texts.button_again
+    match template:
+        case _T.CLINIC_CONFLICT:
+            return texts.button_desk
+        case _T.WAITLIST_OFFERED:
+            return texts.button_take
+        case _T.PAYMENT_FAILED:
+            return texts.button_pay
+        case _ if template.for_clinic or template is _T.WAITLIST_JOINED:
+            return texts.button_page
+    return texts.button_manage if template in _CANCELLABLE else texts.button_again
 
 
 def _how_to_cancel(facts: Facts, clock: Clock, locale: str) -> str:
     """The offering's policy in a sentence or two; what is kept is never more than was paid, which needs no words."""
     texts, policy = TEXTS[locale], facts.offering.cancellation
+    if facts.booking.terms.get("moved_by_clinic"):
+        by_clinic_now = facts.message.context.get("by") == "staff"
+        return texts.moved_by_clinic.format(clinic=facts.tenant.name) if by_clinic_now else texts.cancel_free
     if policy.fee_percent == 0 or facts.booking.terms.get("price") == 0:
         return texts.cancel_free
     percent = str(format_percent(policy.fee_percent / 100, locale=locale))

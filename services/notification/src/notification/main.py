@@ -1,7 +1,7 @@
 """The composition root."""
 
 from events.brokers import Broker
-from notification import handlers, jobs
+from notification import endpoints, handlers, jobs
 from notification.providers import Channels
 from notification.settings import NotificationSettings
 from servicekit.service import Service
@@ -13,7 +13,7 @@ REGISTERED = (handlers, jobs)
 def build(settings: NotificationSettings | None = None, broker: Broker | None = None) -> Service:
     """The service from its settings (from the environment unless given)."""
     settings = settings or NotificationSettings()
-    service = Service("notification", settings, broker=broker)
+    service = Service("notification", settings, routers=(endpoints.router,), broker=broker)
     service.provide(settings)
     service.provide(Channels.of(settings))
     return service

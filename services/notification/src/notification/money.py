@@ -2,7 +2,7 @@
 
 from events import Transaction
 from events.contracts.payment import PaymentFailed, PaymentVoided, RefundFailed, RefundIssued
-from notification import telling
+from notification import repository, telling
 from notification.domain import Template
 
 
@@ -11,6 +11,7 @@ async def tell_of_refund(tx: Transaction, event: RefundIssued) -> None:
     if event.amount.amount == 0:
         return
     booking = await telling.known(tx, event.booking_id)
+    await repository.note_refunded(tx, booking.id, event.payment_id, event.total_refunded.amount)
     await telling.patient(
         tx, booking, Template.MONEY_REFUNDED, f"refund {event.refund_id}", **event.amount.model_dump()
     )
@@ -32,7 +33,8 @@ async def tell_of_decline(tx: Transaction, event: PaymentFailed) -> None:
 
 
 async def alert_of_failed_refund(tx: Transaction, event: RefundFailed) -> None:
-    """Told once a refund, however often it fails."""
+    """Told once a day, however often it fails: each try is another refund."""
     booking = await telling.known(tx, event.booking_id)
-    occasion = f"refund {event.refund_id}"
+    assert tx.cause is not None, "only events are told of"
+    occasion = f"payment {event.payment_id} {tx.cause.time.date()}"
     await telling.clinic(tx, booking, Template.CLINIC_REFUND_FAILED, occasion, **event.amount.model_dump())

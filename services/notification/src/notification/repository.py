@@ -14,8 +14,9 @@ from notification.domain import BookingStatus, Template
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """The newest that is known of a booking. `terms` holds what events said of money: price, amount_due (smallest
-    unit), currency, mode, paid (whether it stands on a payment)."""
+    """The newest that is known of a booking (or of an entry of the waiting list). `terms` holds what events said beside
+    the visit: price, amount_due, refunded (smallest unit), currency, mode, paid (whether it stands on a payment),
+    payment_id, manage and hold (the sealed tokens), stood (it was confirmed), moved_by_clinic."""
 
     id: UUID
     tenant_id: UUID
@@ -32,7 +33,8 @@ class Booking:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message. `recipient` is `contact:<id>`, `user:<id>` or `clinic`; `context` has nothing personal in it."""
+    """One message. `recipient` is `contact:<id>`, `user:<id>` or `clinic`; `context` has nothing personal in it. It was
+    to go out at `wanted_at`; `due_at` moves on while it is put off or tried again."""
 
     id: UUID
     tenant_id: UUID
@@ -45,9 +47,11 @@ class Message:
     version: int
     attempts: int
     due_at: datetime
+    wanted_at: datetime
     context: dict[str, Any]
     reason: str | None
     created_at: datetime
+    updated_at: datetime
 
 
 _BOOKING = ", ".join(field.name for field in fields(Booking))
@@ -68,9 +72,9 @@ RETURNING {_BOOKING}
 _FIND = text(f"SELECT {_BOOKING} FROM booking WHERE id = :id AND tenant_id = :tenant")
 _SHARE = text(f"SELECT {_BOOKING} FROM booking WHERE id = :id AND tenant_id = :tenant FOR SHARE")
 _QUEUE = text("""
-INSERT INTO message (id, tenant_id, booking_id, template, kind, recipient, occasion, due_at, context)
+INSERT INTO message (id, tenant_id, booking_id, template, kind, recipient, occasion, due_at, wanted_at, context)
 VALUES (:id, :tenant, :booking, :template, :kind, :recipient, :occasion, coalesce(:due_at, now()),
-        CAST(:context AS jsonb))
+        coalesce(:due_at, now()), CAST(:context AS jsonb))
 ON CONFLICT (tenant_id, booking_id, template, kind, recipient, occasion) DO NOTHING RETURNING 1
 """)
 _DUE = text("SELECT tenant_id, id FROM due_messages(:limit)")
@@ -98,6 +102,18 @@ WHERE id = :id AND tenant_id = :tenant AND status = :expected RETURNING {_MESSAG
 _DROP_QUEUED = text("""
 UPDATE message SET status = 'dropped', reason = :reason, version = version + 1, updated_at = now()
 WHERE booking_id = :booking AND tenant_id = :tenant AND template = :template AND status = 'queued'
+  AND (CAST(:only AS text) IS NULL OR occasion = :only)
+  AND (CAST(:not_of AS text) IS NULL OR NOT starts_with(occasion, :not_of))
+""")
+_NOTE_REFUNDED = text("""
+UPDATE booking SET terms = terms || jsonb_build_object('refunded', CAST(:refunded AS bigint)), updated_at = now()
+WHERE id = :id AND tenant_id = :tenant AND terms ->> 'payment_id' = :payment
+""")
+_ADDRESS = text("SELECT address_message(:tenant, :id, :address, :most)")
+_PAGE = text(f"""
+SELECT {_MESSAGE} FROM message
+WHERE booking_id = :booking AND tenant_id = :tenant AND (CAST(:after AS uuid) IS NULL OR id > CAST(:after AS uuid))
+ORDER BY id LIMIT :limit
 """)
 _OF_BOOKING = text(f"""
 SELECT {_MESSAGE} FROM message WHERE booking_id = :booking AND tenant_id = :tenant ORDER BY created_at, id
@@ -208,10 +224,46 @@ async def settle(
     return _message(row) if row is not None else None
 
 
-async def drop_queued(tx: Transaction, booking_id: UUID, template: Template, reason: str) -> None:
-    """Takes back messages of this kind that have not gone out."""
-    parameters = {"booking": booking_id, "tenant": tx.tenant_id, "template": template.value, "reason": reason}
+async def drop_queued(
+    tx: Transaction,
+    booking_id: UUID,
+    template: Template,
+    reason: str,
+    *,
+    only: str | None = None,
+    not_of: str | None = None,
+) -> None:
+    """Takes back messages of this kind that have not gone out: of the occasion `only`, or of all but those whose
+    occasion begins with `not_of`."""
+    parameters = {
+        "booking": booking_id,
+        "tenant": tx.tenant_id,
+        "template": template.value,
+        "reason": reason,
+        "only": only,
+        "not_of": not_of,
+    }
     await tx.connection.execute(_DROP_QUEUED, parameters)
+
+
+async def note_refunded(tx: Transaction, booking_id: UUID, payment_id: UUID, refunded: int) -> None:
+    """How much of the payment that the booking stands on has gone back, in the smallest unit."""
+    parameters = {"id": booking_id, "tenant": tx.tenant_id, "payment": str(payment_id), "refunded": refunded}
+    await tx.connection.execute(_NOTE_REFUNDED, parameters)
+
+
+async def address(tx: Transaction, message: Message, hashed: bytes, most: int) -> timedelta | None:
+    """Counts the message towards what this address gets in an hour, over all clinics; when that would be more than
+    `most`, it is not counted, and the answer is how long until it may be."""
+    parameters = {"tenant": tx.tenant_id, "id": message.id, "address": hashed, "most": most}
+    wait: timedelta | None = (await tx.connection.execute(_ADDRESS, parameters)).scalar_one()
+    return wait
+
+
+async def page_of(tx: Transaction, booking_id: UUID, *, after: UUID | None, limit: int) -> list[Message]:
+    """Messages about a booking, oldest first, behind the one with the id `after`."""
+    parameters = {"booking": booking_id, "tenant": tx.tenant_id, "after": after, "limit": limit}
+    return [_message(row) for row in await tx.connection.execute(_PAGE, parameters)]
 
 
 async def messages_of(tx: Transaction, booking_id: UUID) -> list[Message]:

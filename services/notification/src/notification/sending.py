@@ -5,6 +5,7 @@ is not known afterwards it is `unknown`, said to be failed, and never sent again
 """
 
 import asyncio
+import hmac
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,11 +14,21 @@ from uuid import UUID
 
 import structlog
 
+from events import Transaction
 from events.contracts.availability import OfferingState, ResourceState
 from events.contracts.identity import TenantChanged
 from events.contracts.notification import MessageFailed, MessageSent
-from notification import letters, recipients, rendering, repository
-from notification.domain import MOST_ATTEMPTS, TEXTED, Template, is_true, retry_pause
+from notification import letters, moves, recipients, rendering, repository
+from notification.domain import (
+    MOST_ATTEMPTS,
+    MOVED,
+    PUT_OFF_FOR,
+    TEXTED,
+    BookingStatus,
+    Template,
+    is_true,
+    retry_pause,
+)
 from notification.letters import Facts, Letter
 from notification.providers import Attachment, Away, Channels, Email, Refused, Unknown
 from notification.recipients import Recipient
@@ -48,7 +59,15 @@ class Dropped:
     reason: str
 
 
-Outcome = Sent | Dropped | Refused | Away | Unknown
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """Its address has had as many messages in the last hour as it may get; it is tried again after `pause`."""
+
+    pause: timedelta
+
+
+LIMIT_REACHED = "recipient_limit"
+Outcome = Sent | Dropped | PutOff | Refused | Away | Unknown
 
 
 async def send_due(service: Service) -> None:
@@ -82,7 +101,8 @@ async def send(service: Service, tenant_id: UUID, message_id: UUID) -> None:
         recipient = await recipients.resolve(
             service, facts.message, facts.booking, facts.provider.time_zone if facts.provider else None
         )
-        outcome: Outcome = Sent(await _call(service.get(Channels), facts, recipient))
+        wait = await _wait(service, facts.message, recipient)
+        outcome: Outcome = PutOff(wait) if wait else Sent(await _call(service.get(Channels), facts, recipient))
     except Unavailable:
         outcome = Away("identity_away")
     except NotFound:
@@ -128,14 +148,18 @@ async def _claim(service: Service, tenant_id: UUID, message_id: UUID) -> Facts |
             # Topics lag independently: what the words are made of is on its way.
             await repository.settle(tx, message, "queued", reason="catalogue_not_here", pause=timedelta(seconds=2))
             return None
-        provider = None
-        if booking.provider_id is not None:
-            provider = await copies.find(tx, ResourceState, f"resource:{booking.provider_id}")
+        provider = await _resource(tx, booking.provider_id)
+        former = await _resource(tx, message.context.get("previous_provider"))
+        affected = await _resource(tx, message.context.get("resource"))
         message = await repository.claim(tx, message)
     public_url = service.get(NotificationSettings).public_url.rstrip("/")
-    sealed = booking.terms.get("manage")
+    sealed = booking.terms.get("hold" if message.template is Template.WAITLIST_OFFERED else "manage")
     token = service.sealer("links").open(sealed, str(booking.id)) if sealed else None
-    return Facts(message, booking, tenant, offering, provider, public_url, token)
+    return Facts(message, booking, tenant, offering, provider, public_url, token, former, affected)
+
+
+async def _resource(tx: Transaction, resource_id: UUID | str | None) -> ResourceState | None:
+    return await copies.find(tx, ResourceState, f"resource:{resource_id}") if resource_id else None
 
 
 def _untrue(message: Message, booking: Booking) -> str | None:
@@ -147,7 +171,29 @@ def _untrue(message: Message, booking: Booking) -> str | None:
             return "visit_moved"
         if booking.start_at <= datetime.now(UTC):
             return "visit_began"
+    if message.template in MOVED and not moves.is_newest(booking, message.context):
+        return "visit_moved"
+    offered = message.template is Template.WAITLIST_OFFERED
+    if offered and datetime.fromisoformat(message.context["deadline"]) <= datetime.now(UTC):
+        return "offer_over"
     return None
+
+
+async def _wait(service: Service, message: Message, recipient: Recipient) -> timedelta | None:
+    """How long the message has to wait, since its address has had so many in the last hour; None when it may go out,
+    and is counted. Who works at the clinic gets whatever happens there."""
+    address = recipient.phone if message.kind == "sms" else recipient.email
+    if not message.recipient.startswith("contact:") or not address:
+        return None
+    most = service.get(NotificationSettings).messages_an_hour
+    async with service.database.transaction(message.tenant_id) as tx:
+        return await repository.address(tx, message, _hashed(service, f"{message.kind}:{address}"), most)
+
+
+def _hashed(service: Service, address: str) -> bytes:
+    """What stands for an address: of no use without the deployment's key."""
+    key = next(iter(service.keys.of("people").values()))
+    return hmac.digest(key, f"recipient\x00{address.strip().casefold()}".encode(), "sha256")
 
 
 async def _call(channels: Channels, facts: Facts, recipient: Recipient) -> str:
@@ -182,11 +228,20 @@ def _email(channels: Channels, facts: Facts, recipient: Recipient, letter: Lette
     )
 
 
-_METHODS: dict[Template, ics.Method] = {Template.BOOKING_CONFIRMED: "REQUEST", Template.BOOKING_CANCELLED: "CANCEL"}
+_ENTERED = frozenset((Template.BOOKING_CONFIRMED, Template.BOOKING_RESCHEDULED, Template.BOOKING_CHANGED))
+_TAKEN_OUT = frozenset((Template.BOOKING_REJECTED, Template.BOOKING_UNFULFILLABLE))
+
+
+def _method(message: Message, booking: Booking) -> ics.Method | None:
+    """What the message does to the patient's calendar. A request that was never confirmed is not in it."""
+    if message.template in _ENTERED and booking.status is BookingStatus.CONFIRMED:
+        return "REQUEST"
+    gone = message.template in _TAKEN_OUT and booking.terms.get("stood")
+    return "CANCEL" if gone or message.template is Template.BOOKING_CANCELLED else None
 
 
 def _calendar(channels: Channels, facts: Facts, email: str, letter: Letter) -> tuple[Attachment, ...]:
-    method = _METHODS.get(facts.message.template)
+    method = _method(facts.message, facts.booking)
     if method is None:
         return ()
     entry = ics.CalendarEntry(
@@ -227,6 +282,11 @@ async def _store(service: Service, message: Message, outcome: Outcome) -> None:
                         message.context,
                     )
                     tx.wake("send_messages")
+            case PutOff(pause):
+                if datetime.now(UTC) + pause > message.wanted_at + PUT_OFF_FOR:
+                    await repository.settle(tx, message, "dropped", reason=LIMIT_REACHED)
+                else:
+                    await repository.settle(tx, message, "queued", reason=LIMIT_REACHED, pause=pause)
             case Away() if message.attempts < MOST_ATTEMPTS:
                 pause = retry_pause(message.attempts, outcome.retry_after)
                 await repository.settle(tx, message, "queued", reason=outcome.reason, pause=pause)

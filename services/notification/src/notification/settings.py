@@ -1,12 +1,13 @@
 """NOTIFICATION_… variables."""
 
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from servicekit.settings import ServiceSettings
 
 
 class NotificationSettings(ServiceSettings):
-    """Keys and addresses of the providers. E-mail goes by SMTP when its URL is set, else by SendGrid."""
+    """Keys and addresses of the providers, and limits. E-mail goes by SMTP when its URL is set, else by SendGrid."""
 
     model_config = SettingsConfigDict(env_prefix="NOTIFICATION_", extra="ignore", populate_by_name=True)
 
@@ -22,3 +23,5 @@ class NotificationSettings(ServiceSettings):
     provider_timeout_seconds: float = 10.0
     interrupted_after_seconds: float = 60.0
     """How long a message may be in a sender's hands before that sender counts as gone. Longer than all its waits."""
+    messages_an_hour: int = Field(10, ge=1)
+    """How many e-mails, and how many SMS, a patient's address gets in an hour, from all clinics together."""

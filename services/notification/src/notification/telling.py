@@ -7,7 +7,8 @@ from uuid import UUID
 from events import Early, Transaction
 from notification import repository
 from notification.domain import HISTORY, TEXTED, Template
-from notification.repository import Booking
+from notification.repository import Booking, Message
+from servicekit.problems import NotFound
 
 CLINIC = "clinic"
 
@@ -42,6 +43,14 @@ async def user(
 ) -> None:
     """Tells somebody who works there."""
     await _tell(tx, booking, template, "email", f"user:{user_id}", occasion, None, context)
+
+
+async def told(tx: Transaction, booking_id: UUID, *, after: UUID | None, limit: int) -> list[Message]:
+    """What was written down about the booking, oldest first, behind the message `after`; 404 when nothing was ever
+    heard of it."""
+    if await repository.find(tx, booking_id) is None:
+        raise NotFound("There is no such appointment, or it is not yours to see.")
+    return await repository.page_of(tx, booking_id, after=after, limit=limit)
 
 
 async def _tell(

@@ -21,10 +21,25 @@ SPANISH = Texts(
             "Hasta pronto",
             "Le recordamos su cita en {clinic}.",
         ),
+        T.BOOKING_RESCHEDULED: Words(
+            "Nueva hora: {when}, {offering}",
+            "Nueva hora",
+            "Su cita en {clinic} tiene una nueva hora. Antes era: {before}.",
+        ),
+        T.BOOKING_CHANGED: Words(
+            "Cambio: {when}, {offering}",
+            "Le atenderá otra persona",
+            "Su cita en {clinic} mantiene su hora, pero le atenderá otra persona.",
+        ),
         T.BOOKING_CANCELLED: Words(
             "Cancelada: {when}, {offering}",
             "Cancelada",
             "Su cita en {clinic} se ha cancelado. El archivo adjunto la quita de su calendario.",
+        ),
+        T.BOOKING_NO_SHOW: Words(
+            "No asistió: {when}, {offering}",
+            "Le echamos de menos",
+            "{clinic} ha anotado que usted no acudió a esta cita. Si es un error, comuníqueselo, por favor.",
         ),
         T.BOOKING_REJECTED: Words(
             "No aceptada: {when}, {offering}",
@@ -59,13 +74,42 @@ SPANISH = Texts(
             "Su tarjeta ha sido rechazada. Le guardamos la hora un poco más: inténtelo de nuevo con esta u otra "
             "tarjeta.",
         ),
+        T.WAITLIST_JOINED: Words(
+            "Está en la lista de espera: {offering}",
+            "En la lista de espera",
+            "En cuanto quede libre una hora en {clinic} entre estas fechas y sea su turno, se la guardaremos y le "
+            "enviaremos un enlace. Hasta entonces no tiene que hacer nada.",
+        ),
+        T.WAITLIST_OFFERED: Words(
+            "Libre para usted hasta el {deadline}: {when}, {offering}",
+            "Ha quedado libre una hora",
+            "En {clinic} hay libre una hora que usted esperaba. Se la guardamos hasta el {deadline}; después pasará a"
+            " la siguiente persona de la lista.",
+        ),
         T.CLINIC_APPROVAL: Words(
             "Decida, por favor: {when}, {offering}",
             "Falta su aprobación",
             "Una solicitud espera su respuesta hasta el {deadline}. Sin respuesta se rechaza y el paciente lo recupera "
             "todo.",
         ),
+        T.CLINIC_APPROVAL_DUE: Words(
+            "Aún espera su decisión: {when}, {offering}",
+            "Aún falta su aprobación",
+            "Ha pasado la mitad del plazo para responder. Sin respuesta antes del {deadline} la solicitud se rechaza "
+            "y el paciente lo recupera todo.",
+        ),
         T.CLINIC_CONFIRMED: Words("Nueva reserva: {when}, {offering}", "Nueva reserva", "Se ha reservado una cita."),
+        T.CLINIC_RESCHEDULED: Words(
+            "Cambiada: {when}, {offering}",
+            "Cita cambiada",
+            "Una cita tiene otra hora u otro profesional.",
+        ),
+        T.CLINIC_CONFLICT: Words(
+            "Conflicto: {when}, {offering}",
+            "Una cita no puede celebrarse tal como está",
+            "{cause} El paciente aún no lo sabe. Decida en el panel: cambiar la hora, buscar un sustituto, ofrecer la"
+            " lista de espera o dejar la cita como está.",
+        ),
         T.CLINIC_CANCELLED: Words(
             "Cancelada: {when}, {offering}", "Cancelada", "Se ha cancelado una cita. Su hora vuelve a estar libre."
         ),
@@ -83,12 +127,29 @@ SPANISH = Texts(
     label_paid="Pagado",
     label_deposit="Depósito pagado",
     label_fee="Retenido como cargo",
+    label_back="Se le devuelve",
+    label_move_fee="Cargo por cambio tardío",
+    label_before="Antes",
+    label_affected="Afecta a",
     label_deadline="Responder antes del",
+    label_kept_until="Guardada hasta el",
     free="Gratuita",
     button_manage="Ver o cancelar su cita",
     button_pay="Pagar de nuevo",
     button_again="Ver su reserva",
     button_page="Abrir la página de reservas",
+    button_take="Reservar esta hora",
+    button_desk="Abrir el panel",
+    moved_in_calendar="El archivo adjunto la cambia en su calendario.",
+    moved_by_clinic=(
+        "{clinic} ha hecho este cambio. Si no le conviene, puede cancelar gratis y recuperar todo lo que pagó."
+    ),
+    causes={
+        "external_event": "Un evento de un calendario externo coincide ahora con esta cita.",
+        "time_off": "Alguien o algo que esta cita necesita no estará a esa hora.",
+        "schedule": "El horario de trabajo ha cambiado y esta cita queda fuera de él.",
+        "deactivated": "Alguien o algo que esta cita necesita ya no está disponible.",
+    },
     plans_change="Los planes cambian.",
     cancel_free_until="Puede cancelar gratis hasta el {until}.",
     cancel_fee_after="Después se retiene el {percent} del precio.",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from events.contracts.booking import ConflictCause
 from notification.domain import Template
 
 
@@ -28,12 +29,22 @@ class Texts:
     label_paid: str
     label_deposit: str
     label_fee: str
+    label_back: str
+    label_move_fee: str
+    label_before: str
+    label_affected: str
     label_deadline: str
+    label_kept_until: str
     free: str
     button_manage: str
     button_pay: str
     button_again: str
     button_page: str
+    button_take: str
+    button_desk: str
+    moved_in_calendar: str
+    moved_by_clinic: str
+    causes: Mapping[ConflictCause, str]
     plans_change: str
     cancel_free_until: str
     cancel_fee_after: str
