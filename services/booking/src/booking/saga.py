@@ -53,6 +53,7 @@ async def accept(tx: Transaction, booking: Booking, *, payment_id: UUID | None) 
 
     Claims that are gone, or an external event that came meanwhile, make it unfulfillable: the money goes back.
     """
+    await slots.share_locks(tx, booking)
     if await blocks.are_on(tx, booking):
         return await give_up(tx, booking, payment_id, reason="blocked")
     if not booking.needs_approval:

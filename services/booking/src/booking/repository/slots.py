@@ -66,7 +66,9 @@ _CALL_OFF = text("""
 UPDATE slot SET status = 'cancelled', version = version + 1, updated_at = now() WHERE id = :id RETURNING *
 """)
 _TOUCH = text("UPDATE slot SET version = version + 1, updated_at = now() WHERE id = :id RETURNING *")
-_SHARE = text("SELECT pg_advisory_xact_lock_shared(hashtextextended(CAST(:resource AS text), 0))")
+_SHARE = text("""
+SELECT pg_advisory_xact_lock_shared(hashtextextended(r, 0)) FROM unnest(CAST(:resources AS text[])) AS r
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,9 +238,10 @@ async def free(tx: Transaction, booking: Booking) -> Slot:
 
 async def share_locks(tx: Transaction, booking: Booking) -> None:
     """The advisory locks of what the locked booking has: before its claims are freed for somebody else to take in the
-    same transaction, since a move that waits for those claims may hold these locks."""
-    for resource in sorted(resource.id for resource in booking.resources):
-        await tx.connection.execute(_SHARE, {"resource": str(resource)})
+    same transaction, since a move that waits for those claims may hold these locks; and before it is confirmed, so
+    that a block that lands is seen here or sees the appointment."""
+    resources = sorted(resource.id for resource in booking.resources)
+    await tx.connection.execute(_SHARE, {"resources": [str(resource) for resource in resources]})
 
 
 async def of(tx: Transaction, booking: Booking) -> Slot:
