@@ -198,13 +198,15 @@ class Clinic:
         } | more  # fmt: skip
         return dict(await self.client.call("POST", f"{self.path}/offerings", token=self.token, json=body, expect=201))
 
-    async def slots(self, offering: dict[str, Any], *, day: int = 3, provider: str = "any") -> list[dict[str, Any]]:
-        """The free times of one day, so many days from now."""
+    async def slots(
+        self, offering: dict[str, Any], *, day: int = 3, provider: str = "any", **more: Any
+    ) -> list[dict[str, Any]]:
+        """The free times of one day, so many days from now; `more` goes into the query."""
         when = (datetime.now(UTC) + timedelta(days=day)).date().isoformat()
         answer = await self.client.call(
             "GET",
             f"{self.path}/providers/{provider}/availability",
-            params={"offering": offering["id"], "from": when, "to": when},
+            params={"offering": offering["id"], "from": when, "to": when} | more,
             expect=200,
         )
         return list(answer["slots"])
