@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from gateway.main import Gateway
-from gateway.rushes import Rush, Rushes
+from gateway.rushes import CROWD, Rush, Rushes
 from gateway.upstream import Answer
 from servicekit.problems import Unavailable
 
@@ -117,6 +117,22 @@ async def test_a_rush_begins_with_a_refusal_and_ends_by_itself(monkeypatch: pyte
     await asyncio.gather(*crowd, other)
     await asyncio.sleep(0.15)
     assert not rushes._rushes
+
+
+async def test_a_crowd_is_a_rush_before_anybody_was_refused() -> None:
+    booking, rushes = Booking(), Rushes()
+    tasks = [asyncio.create_task(rushes.answer("a", booking)) for _ in range(50)]
+    await settled()
+    assert len(booking.waiting) == CROWD + 1  # the last asks for all who came later than it
+    booking.waiting[0].set_result(HELD)
+    for future in booking.waiting[1:]:
+        future.set_result(TAKEN)
+    await settled()
+    booking.waiting[-1].set_result(TAKEN)
+    statuses = [answer.status for answer in await asyncio.gather(*tasks)]
+    assert sorted(statuses) == [201] + [409] * 49
+    assert len(booking.waiting) == CROWD + 2
+    assert not rushes._under_way
 
 
 async def test_a_crowd_costs_few_requests_and_one_of_it_wins(

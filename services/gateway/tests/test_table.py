@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.composing import COMPOSED
-from gateway.table import ROUTES, find
+from gateway.table import ROUTES, Route, find
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,13 @@ def test_another_method_is_told_which_there_are() -> None:
 def test_no_path_ever_leads_to_an_internal_route(parts: list[str]) -> None:
     route, _ = find("POST", "/internal/" + "/".join(parts))
     assert route is None
+
+
+@given(st.sampled_from(ROUTES), st.text("abcxyz-09", min_size=1, max_size=8))
+def test_every_route_is_found_by_each_of_its_methods(route: Route, word: str) -> None:
+    path = "/" + "/".join(word if part.startswith("{") else part for part in route.parts)
+    for method in route.methods:
+        assert find(method, path)[0] is route
 
 
 def test_what_is_composed_is_a_route() -> None:

@@ -47,7 +47,13 @@ class Gateway:
         self.app = self._app()
 
     def _app(self) -> FastAPI:
-        app = FastAPI(title="Holdfast", docs_url=None, redoc_url=None, openapi_url=None)
+        app = FastAPI(
+            title="Holdfast",
+            docs_url=None,
+            redoc_url=None,
+            openapi_url=None,
+            telemetry={"tracing": False, "metrics": False, "logs": False},  # `Traced` does that; asked at each request
+        )
         app.state.gateway = self
         problems.install(app)
         app.add_middleware(PublicApi, proxy=self.proxy)

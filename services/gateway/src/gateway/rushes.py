@@ -1,12 +1,14 @@
-"""Many who want one time: when it was just refused, one asks booking for all who came before it asked."""
+"""Many who want one time: one asks booking for all who came before it asked."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable
 
 from gateway.alternatives import is_taken
 from gateway.upstream import Answer
 
 LASTS_SECONDS = 1.0
+CROWD = 8  # as many equal requests under way are a rush before anybody was refused
 
 Ask = Callable[[], Awaitable[Answer]]
 
@@ -55,21 +57,38 @@ class Rushes:
     def __init__(self) -> None:
         self._rushes: dict[Hashable, Rush] = {}
         self._until: dict[Hashable, float] = {}
+        self._under_way: Counter[Hashable] = Counter()
 
     async def answer(self, request: Hashable, ask: Ask) -> Answer:
-        """The answer to a request; `ask` sends it. Equal requests are equal in everything that booking reads."""
+        """The answer to a request; `ask` sends it. Equal requests are equal in everything that booking reads.
+
+        A rush begins when one of them is refused, or when many are under way at once.
+        """
         rush = self._rushes.get(request)
-        answer = await (ask() if rush is None else rush.answer(ask))
+        if rush is None and self._under_way[request] >= CROWD:
+            rush = self._keep(request)
+        answer = await (self._alone(request, ask) if rush is None else rush.answer(ask))
         if is_taken(answer):
-            self._note(request)
+            self._keep(request)
         return answer
 
-    def _note(self, request: Hashable) -> None:
+    async def _alone(self, request: Hashable, ask: Ask) -> Answer:
+        self._under_way[request] += 1
+        try:
+            return await ask()
+        finally:
+            self._under_way[request] -= 1
+            if not self._under_way[request]:
+                del self._under_way[request]
+
+    def _keep(self, request: Hashable) -> Rush:
+        """The rush, begun if there is none, for a while from now on."""
         loop = asyncio.get_running_loop()
         if request not in self._rushes:
             self._rushes[request] = Rush()
             loop.call_later(LASTS_SECONDS, self._end, request)
         self._until[request] = loop.time() + LASTS_SECONDS
+        return self._rushes[request]
 
     def _end(self, request: Hashable) -> None:
         """A rush is over when nobody was refused for a while."""

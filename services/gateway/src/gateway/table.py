@@ -102,17 +102,24 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
-# By their number of parts: a request is compared with some, not with all.
-_BY_LENGTH: dict[int, tuple[Route, ...]] = {
-    length: tuple(route for route in ROUTES if len(route.parts) == length)
-    for length in {len(route.parts) for route in ROUTES}
-}
+def _kind(parts: tuple[str, ...]) -> tuple[int, str, str]:
+    """What all paths of one form have in common: their length, and the words that no route has a parameter for."""
+    area = parts[1] if len(parts) > 1 else ""
+    return len(parts), area, parts[3] if area == "clinics" and len(parts) > 3 else ""
+
+
+# A request is compared with a few routes, not with all.
+_BY_KIND: dict[tuple[int, str, str], list[Route]] = {}
+for _one in ROUTES:
+    _BY_KIND.setdefault(_kind(_one.parts), []).append(_one)
 
 
 def find(method: str, path: str) -> tuple[Route | None, frozenset[str]]:
     """The route of a request, and all methods that its path knows (none: there is no such path)."""
     parts = parts_of(path)
-    fitting = [route for route in _BY_LENGTH.get(len(parts), ()) if route.fits(parts)]
+    fitting = [route for route in _BY_KIND.get(_kind(parts), ()) if route.fits(parts)]
     wanted = "GET" if method == "HEAD" else method
-    found = next((route for route in fitting if wanted in route.methods), None)
-    return found, frozenset(name for route in fitting for name in route.methods)
+    for route in fitting:
+        if wanted in route.methods:
+            return route, route.methods
+    return None, frozenset(name for route in fitting for name in route.methods)
