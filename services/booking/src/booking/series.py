@@ -1,7 +1,7 @@
 """Series: visits that come back at the same local time. Each is an appointment of its own."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from events import Transaction, new_id
 from events.base import rfc3339
 from servicekit.auth import DESK, Principal, hash_token, new_manage_token
 from servicekit.database import Database
-from servicekit.problems import NotFound, ValidationFailed
+from servicekit.problems import NotFound, Problem, ValidationFailed
 from servicekit.sealing import Sealer
 from servicekit.signing import Signer
 
@@ -50,52 +50,55 @@ class Booker:
 async def create(
     booker: Booker, tenant_id: UUID, rrule: str, slot_id: str, occurrences: list[Occurrence], asked: Request
 ) -> tuple[Series, str, list[dict[str, Any]]]:
-    """Books every occurrence that can be had, each in a transaction of its own; the others are told with alternatives.
-    `SlotTaken` and no series when none can be had."""
+    """Books every occurrence that can be had, each in a transaction of its own, the series itself in the first; the
+    others are told with alternatives. `SlotTaken` and no series when none can be had."""
     offering_id = offers.read(booker.signer, slot_id, tenant_id).offering_id
     token, series_id = new_manage_token(), new_id()
-    async with booker.database.transaction(tenant_id) as tx:
-        await rows.add(tx, series_id, offering_id, rrule, asked.customer, hash_token(token))
     asked = replace(asked, series_id=series_id)
-    answers = [await _book(booker, tenant_id, occurrence, asked) for occurrence in occurrences]
-    refused = [answer for answer in answers if answer["status"] == "refused"]
-    async with booker.database.transaction(tenant_id) as tx:
-        if len(refused) == len(answers):
-            await rows.remove(tx, series_id)
+    answers: list[dict[str, Any]] = []
+    first = True
+    for occurrence in occurrences:
+        if occurrence.slot_id is None:
+            answers.append(_refused(occurrence))
+            continue
+        most = booker.settings.max_unverified_appointments if first else MOST_OF_A_SERIES
+        try:
+            async with booker.database.transaction(tenant_id) as tx:
+                booking = await _book(tx, booker, occurrence.slot_id, asked, most)
+                if first:
+                    await rows.add(tx, series_id, offering_id, rrule, asked.customer, hash_token(token))
+        except Problem as refusal:
+            # What forbids a series at all is told at once; once there is one, a refusal is about that visit.
+            if first and not isinstance(refusal, SlotTaken | OfferExpired | RuleBroken):
+                raise
+            answers.append(_refused(occurrence) | {"reason": refusal.detail})
         else:
-            series = await rows.settle(tx, series_id, [{"start": rfc3339(one["start"])} for one in refused])
-            return series, token, answers
-    raise SlotTaken("None of these times can be had.", occurrences=_texts(answers))
+            first = False
+            answers.append({"start": occurrence.start, "status": "booked", "appointment_id": booking.id})
+    if first:
+        raise SlotTaken("None of these times can be had.", occurrences=_texts(answers))
+    refused = [{"start": rfc3339(one["start"])} for one in answers if one["status"] == "refused"]
+    async with booker.database.transaction(tenant_id) as tx:
+        return await rows.settle(tx, series_id, refused), token, answers
 
 
-async def _book(booker: Booker, tenant_id: UUID, occurrence: Occurrence, asked: Request) -> dict[str, Any]:
-    if occurrence.slot_id is None:
-        return _refused(occurrence)
-    try:
-        async with booker.database.transaction(tenant_id) as tx:
-            wanted = holds.wish(
-                booker.signer,
-                booker.settings,
-                tenant_id=tenant_id,
-                slot_id=occurrence.slot_id,
-                seats=1,
-                asking=booker.asking,
-                origin=None,
-            )
-            hold = await holds.make(tx, wanted)
-            if hold.amount_due and not asked.at_the_desk:
-                raise ValidationFailed.of("pay", "has to be desk: only what is free is booked as a series otherwise")
-            booking, _ = await appointments.request(
-                tx,
-                hold,
-                asked,
-                asking=booker.asking,
-                most_unverified=MOST_OF_A_SERIES,
-                sealer=booker.sealer,
-            )
-    except (SlotTaken, OfferExpired, RuleBroken) as refusal:
-        return _refused(occurrence) | {"reason": refusal.detail}
-    return {"start": occurrence.start, "status": "booked", "appointment_id": booking.id}
+async def _book(tx: Transaction, booker: Booker, slot_id: str, asked: Request, most_unverified: int) -> Booking:
+    wanted = holds.wish(
+        booker.signer,
+        booker.settings,
+        tenant_id=tx.tenant_id,
+        slot_id=slot_id,
+        seats=1,
+        asking=booker.asking,
+        origin=None,
+    )
+    hold = await holds.make(tx, wanted)
+    if hold.amount_due and not asked.at_the_desk:
+        raise ValidationFailed.of("pay", "has to be desk: only what is free is booked as a series otherwise")
+    booking, _ = await appointments.request(
+        tx, hold, asked, asking=booker.asking, most_unverified=most_unverified, sealer=booker.sealer
+    )
+    return booking
 
 
 def _refused(occurrence: Occurrence) -> dict[str, Any]:
@@ -132,14 +135,32 @@ async def shown(tx: Transaction, series: Series) -> list[dict[str, Any]]:
 
 
 async def chosen(tx: Transaction, series: Series, scope: str, appointment_id: UUID) -> list[Booking]:
-    """The appointments that `this`, `following` or `all` means, by start: of those that are still to come."""
-    coming = [b for b in await rows.bookings_of(tx, series.id) if decide(b.state, Trigger.CANCEL) is Action.CALL_OFF]
-    anchor = next((booking for booking in coming if booking.id == appointment_id), None)
+    """The appointments that `this`, `following` or `all` means, by start: of those that are still to come, and the
+    named one unless it was called off already. 409 when that is over."""
+    own = await rows.bookings_of(tx, series.id)
+    anchor = next((booking for booking in own if booking.id == appointment_id), None)
     if anchor is None:
-        raise NotFound("This appointment is none of the series that is still to come. Nothing was changed.")
+        raise NotFound("This appointment is none of the series. Nothing was changed.")
+    if decide(anchor.state, Trigger.CANCEL) is Action.REFUSE:
+        raise IllegalTransition(f"The appointment is {anchor.state} and no longer to come. Nothing was changed.")
+    now = datetime.now(UTC)
+    coming = [
+        booking
+        for booking in own
+        if decide(booking.state, Trigger.CANCEL) is Action.CALL_OFF and (booking.start_at > now or booking is anchor)
+    ]
     if scope == "this":
-        return [anchor]
+        return [booking for booking in coming if booking is anchor]
     return [booking for booking in coming if scope == "all" or booking.start_at >= anchor.start_at]
+
+
+async def to_move(tx: Transaction, series: Series, scope: str, appointment_id: UUID) -> tuple[Booking, list[Booking]]:
+    """The named appointment and all that the scope means; 409 when it is not to come any more."""
+    found = await chosen(tx, series, scope, appointment_id)
+    anchor = next((booking for booking in found if booking.id == appointment_id), None)
+    if anchor is None:
+        raise IllegalTransition("The appointment was called off and cannot be moved. Nothing was changed.")
+    return anchor, found
 
 
 async def cancel(
@@ -172,12 +193,11 @@ async def reschedule(
     async with booker.database.transaction(tenant_id) as tx:
         series = await visible(tx, series_id, asking)
         own = {booking.id for booking in await rows.bookings_of(tx, series.id)}
-    answers = []
-    for occurrence in occurrences:
-        if occurrence.appointment_id not in own:
-            raise NotFound("An appointment is none of this series. It was not changed.")
-        answers.append(await _move(booker, tenant_id, occurrence))
-    return series, answers
+    if asking.is_staff(tenant_id):
+        asking.require_role(tenant_id, DESK)
+    if any(occurrence.appointment_id not in own for occurrence in occurrences):
+        raise NotFound("An appointment is none of this series. Nothing was changed.")
+    return series, [await _move(booker, tenant_id, occurrence) for occurrence in occurrences]
 
 
 async def _move(booker: Booker, tenant_id: UUID, occurrence: Occurrence) -> dict[str, Any]:

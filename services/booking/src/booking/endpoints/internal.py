@@ -60,8 +60,7 @@ async def take_payment(
 async def series_to_move(series_id: UUID, scope: Scope, appointment_id: UUID, asking: Asking, tx: TenantTx) -> Any:
     """Which visits of a series a move means, for whoever may see the series."""
     row = await series.visible(tx, series_id, asking)
-    found = await series.chosen(tx, row, scope, appointment_id)
-    anchor = next(booking for booking in found if booking.id == appointment_id)
+    anchor, found = await series.to_move(tx, row, scope, appointment_id)
     return {
         "from_start": anchor.start_at,
         "starts": [booking.start_at for booking in found],

@@ -34,7 +34,6 @@ _ADD = text("""
 INSERT INTO series (id, tenant_id, offering_id, rrule, status, person_id, contact_id, user_id, manage_token)
 VALUES (:id, :tenant, :offering, :rrule, 'active', :person, :contact, :user, :token)
 """)
-_REMOVE = text("DELETE FROM series WHERE id = :id AND tenant_id = :tenant")
 _FIND = text(f"SELECT {_COLUMNS} FROM series WHERE id = :id AND tenant_id = :tenant")
 _SETTLE = text(f"""
 UPDATE series SET refused = CAST(:refused AS jsonb), updated_at = now()
@@ -66,11 +65,6 @@ async def add(
         "token": token_hash,
     }
     await tx.connection.execute(_ADD, parameters)
-
-
-async def remove(tx: Transaction, series_id: UUID) -> None:
-    """Forgets a series that came to nothing."""
-    await tx.connection.execute(_REMOVE, {"id": series_id, "tenant": tx.tenant_id})
 
 
 async def find(tx: Transaction, series_id: UUID) -> Series | None:
