@@ -20,30 +20,31 @@ CREATE FUNCTION broken_rule(
 RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER SET search_path = booking, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
+  no_provider CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
   o offering%ROWTYPE;
   zone text;
-  day_start timestamptz;
-  week_start timestamptz;
+  local timestamp;
   g record;
   visits int;
 BEGIN
   SELECT * INTO o FROM offering WHERE tenant_id = p_tenant AND id = p_offering;
   SELECT c.time_zone INTO zone FROM clinic c WHERE c.tenant_id = p_tenant;
-  IF o.most_a_day IS NOT NULL THEN
-    day_start := date_trunc('day', p_start, zone);
+  local := p_start AT TIME ZONE zone;
+  -- Days are compared by their local dates: one may have 23 or 25 hours, and its midnight may come twice or never.
+  IF o.most_a_day IS NOT NULL AND p_provider <> no_provider THEN
     SELECT count(*) INTO visits FROM slot s WHERE s.tenant_id = p_tenant AND s.offering_id = p_offering
-      AND s.provider_id = p_provider AND s.start_at >= day_start
-      AND s.start_at < (((day_start AT TIME ZONE zone)::date + 1)::timestamp AT TIME ZONE zone)
-      AND s.start_at <> p_start AND is_live(s.id, p_booking);
+      AND s.provider_id = p_provider
+      AND s.start_at > p_start - interval '26 h' AND s.start_at < p_start + interval '26 h'
+      AND (s.start_at AT TIME ZONE zone)::date = local::date AND s.start_at <> p_start AND is_live(s.id, p_booking);
     IF visits >= o.most_a_day THEN
       RETURN jsonb_build_object('kind', 'max', 'of', 'practitioner', 'per', 'day', 'count', o.most_a_day);
     END IF;
   END IF;
-  IF o.most_a_week IS NOT NULL THEN
-    week_start := date_trunc('week', p_start, zone);
+  IF o.most_a_week IS NOT NULL AND p_provider <> no_provider THEN
     SELECT count(*) INTO visits FROM slot s WHERE s.tenant_id = p_tenant AND s.offering_id = p_offering
-      AND s.provider_id = p_provider AND s.start_at >= week_start
-      AND s.start_at < (((week_start AT TIME ZONE zone)::date + 7)::timestamp AT TIME ZONE zone)
+      AND s.provider_id = p_provider
+      AND s.start_at > p_start - interval '170 h' AND s.start_at < p_start + interval '170 h'
+      AND date_trunc('week', s.start_at AT TIME ZONE zone) = date_trunc('week', local)
       AND s.start_at <> p_start AND is_live(s.id, p_booking);
     IF visits >= o.most_a_week THEN
       RETURN jsonb_build_object('kind', 'max', 'of', 'practitioner', 'per', 'week', 'count', o.most_a_week);
@@ -58,6 +59,7 @@ BEGIN
     SELECT r.of, r.minutes, r.offering_id, p_end, p_end + make_interval(mins => r.minutes), false, r.after_offering
       FROM gap_rule r WHERE r.tenant_id = p_tenant AND r.after_offering = p_offering
   LOOP
+    CONTINUE WHEN g.of = 'practitioner' AND p_provider = no_provider;
     IF g.of = 'practitioner' THEN
       PERFORM FROM slot s WHERE s.tenant_id = p_tenant AND s.offering_id = g.other AND s.provider_id = p_provider
         AND s.start_at > g.since - interval '24 h' AND s.start_at < g.until + interval '1 min'
@@ -70,6 +72,7 @@ BEGIN
       WHERE c.resource_id = ANY(p_resources) AND room.type = 'room' AND b.offering_id = g.other AND b.id <> p_booking
         -- a claim reaches at most two hours of buffers beyond its visit
         AND c.during && tstzrange(g.since - interval '2 h', g.until + interval '2 h') AND c.expires_at > now()
+        AND (b.status NOT IN ('held', 'pending_payment') OR b.claim_until > now())
         AND CASE WHEN g.after THEN b.end_at > g.since AND b.end_at <= g.until
                  ELSE b.start_at >= g.since AND b.start_at < g.until END;
     END IF;
