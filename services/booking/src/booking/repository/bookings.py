@@ -41,7 +41,7 @@ SELECT {SELECTED} FROM booking WHERE moves = :id AND tenant_id = :tenant AND sta
   AND payment_id IS NOT NULL ORDER BY id FOR NO KEY UPDATE
 """)
 
-_LIVE = "status IN ('pending_payment', 'pending_approval', 'confirmed') AND seated"
+_LIVE = "status IN ('pending_payment', 'pending_approval', 'confirmed') AND seated AND claim_until > now()"
 _NEWER_OVERLAP = text(f"""
 SELECT EXISTS (SELECT FROM booking WHERE tenant_id = :tenant AND person_id = :person AND id <> :id AND {_LIVE}
   AND created_at > :since AND start_at < :end AND end_at > :start)
@@ -57,7 +57,7 @@ SELECT EXISTS (SELECT FROM booking WHERE {_MINE} AND {_LIVE} AND start_at < :end
 """)
 _COUNTED = text(f"""
 SELECT count(*) FROM booking WHERE {_MINE} AND offering_id = :offering AND seated
-  AND status IN ('pending_payment', 'pending_approval', 'confirmed', 'completed')
+  AND status IN ('pending_payment', 'pending_approval', 'confirmed', 'completed') AND claim_until > now()
   AND start_at >= :since AND start_at < :until
 """)
 _PERSON_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('person:' || CAST(:person AS text), 0))")
