@@ -189,15 +189,20 @@ class Clinic:
         async with self.service.database.transaction(self.tenant_id) as tx:
             await react(event, tx)
 
+    async def run_out(self, thing: dict[str, Any]) -> None:
+        """The time of a hold, a checkout or an approval is over, and no job has seen it."""
+        async with self.service.database.transaction(self.tenant_id) as tx:
+            for change in (
+                "UPDATE booking SET claim_until = now(), expires_at = now() WHERE id = :id",
+                "UPDATE claim SET expires_at = now() WHERE owner_id = :id",
+            ):
+                await tx.connection.execute(text(change), {"id": UUID(thing["id"])})
+
     async def end(self, thing: dict[str, Any]) -> None:
-        """The time of a hold, a checkout or an approval is over, and the job has seen it."""
-        booking_id = UUID(thing["id"])
+        """The same, and the job has seen it."""
+        await self.run_out(thing)
         async with self.service.database.transaction(self.tenant_id) as tx:
-            await tx.connection.execute(
-                text("UPDATE booking SET claim_until = now(), expires_at = now() WHERE id = :id"), {"id": booking_id}
-            )
-        async with self.service.database.transaction(self.tenant_id) as tx:
-            await endings.end_overdue(tx, booking_id)
+            await endings.end_overdue(tx, UUID(thing["id"]))
 
     def offer(
         self,
