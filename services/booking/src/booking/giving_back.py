@@ -15,12 +15,13 @@ async def give_back(
     """Frees what the locked booking has and sets `values`; says `fact` of the booking as it is then. `event` and `by`
     go into its history."""
     line = await waitlist.line_for(tx, booking)
+    handed = waitlist.resources_for(booking) if line else set()
     if line:
-        await slots.share_locks(tx, booking)
+        await slots.lock_alone(tx, handed)
     slot = await slots.free(tx, booking)
     gone = await bookings.update(tx, booking, seated=False, **values)
     await bookings.note(tx, gone.id, event, by)
     await tx.emit(fact(gone), *vacated(gone, slot), *slot.change(), correlation_id=gone.id)
     await waitlist.pass_on(tx, gone)
-    await waitlist.hand_over(tx, gone, line)
+    await waitlist.hand_over(tx, gone, line, handed)
     return gone

@@ -5,6 +5,7 @@ possible otherwise (wider hours, somebody else's time) comes from availability a
 """
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -140,16 +141,38 @@ async def line_for(tx: Transaction, booking: Booking) -> Sequence[UUID]:
     if not booking.seated or booking.start_at <= datetime.now(UTC):
         return ()
     return await entries.line(
-        tx, booking.offering_id, booking.provider_id, booking.start_at, booking.end_at, booking.person_id
+        tx,
+        booking.offering_id,
+        booking.provider_id,
+        booking.start_at,
+        booking.end_at,
+        booking.person_id,
+        booking.slot_id,
     )
 
 
-async def hand_over(tx: Transaction, gone: Booking, line: Sequence[UUID]) -> None:
-    """Offers the freed time to the line, until it is taken."""
+def resources_for(booking: Booking) -> set[UUID]:
+    """What the booking has, and what else the visit could be given with: to be locked before it is freed."""
+    offered = {resource.resource_id for group in _same(booking) for resource in group}
+    return offered | {resource.id for resource in booking.resources}
+
+
+def _same(gone: Booking) -> list[list[OfferedResource]]:
+    candidates = offers.read_again(gone.offer).candidates
+    return [group for group in candidates if offers.candidate(group).provider_id == gone.provider_id]
+
+
+async def hand_over(
+    tx: Transaction, gone: Booking, line: Sequence[UUID], locked: AbstractSet[UUID] | None = None
+) -> None:
+    """Offers the freed time to the line, until it is taken: with what it had, or with any of `locked`, the resources
+    whose locks this transaction has alone."""
     if not line:
         return
     offer = offers.read_again(gone.offer)
-    same = [group for group in offer.candidates if offers.candidate(group).provider_id == gone.provider_id]
+    if locked is None:
+        locked = {resource.id for resource in gone.resources}
+    same = [group for group in _same(gone) if all(entry.resource_id in locked for entry in group)]
     for entry_id in line:
         entry = await entries.lock_waiting(tx, entry_id)
         if entry is not None and await _offer(tx, entry, offer, same) and offer.capacity == 1:

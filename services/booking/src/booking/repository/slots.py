@@ -1,7 +1,7 @@
 """Slots and claims: taking them, keeping them, giving them back."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -56,7 +56,7 @@ _EXTEND_CLAIMS = text(
 )
 _SESSION = text("""
 SELECT * FROM slot WHERE tenant_id = :tenant AND offering_id = :offering AND provider_id = :provider
-  AND start_at = :start FOR NO KEY UPDATE
+  AND start_at = :start AND place_id = CAST(:place AS uuid) FOR NO KEY UPDATE
 """)
 _ADD_SESSION = text("""
 INSERT INTO slot (id, tenant_id, offering_id, provider_id, start_at, end_at, capacity)
@@ -68,6 +68,9 @@ UPDATE slot SET status = 'cancelled', version = version + 1, updated_at = now() 
 _TOUCH = text("UPDATE slot SET version = version + 1, updated_at = now() WHERE id = :id RETURNING *")
 _SHARE = text("""
 SELECT pg_advisory_xact_lock_shared(hashtextextended(r, 0)) FROM unnest(CAST(:resources AS text[])) AS r
+""")
+_LOCK_ALONE = text("""
+SELECT pg_advisory_xact_lock(hashtextextended(r, 0)) FROM unnest(CAST(:resources AS text[])) AS r
 """)
 
 
@@ -237,11 +240,20 @@ async def free(tx: Transaction, booking: Booking) -> Slot:
 
 
 async def share_locks(tx: Transaction, booking: Booking) -> None:
-    """The advisory locks of what the locked booking has: before its claims are freed for somebody else to take in the
-    same transaction, since a move that waits for those claims may hold these locks; and before it is confirmed, so
-    that a block that lands is seen here or sees the appointment."""
-    resources = sorted(resource.id for resource in booking.resources)
-    await tx.connection.execute(_SHARE, {"resources": [str(resource) for resource in resources]})
+    """The advisory locks of what the locked booking has, before it is confirmed: a block that lands is seen here, or
+    sees the appointment."""
+    await tx.connection.execute(_SHARE, {"resources": _in_order(resource.id for resource in booking.resources)})
+
+
+async def lock_alone(tx: Transaction, resources: Iterable[UUID]) -> None:
+    """The advisory locks of these resources, exclusively: before claims are freed for somebody else to take in the same
+    transaction. Whoever waits for one of those claims would else hold what the next in line has to be given, and two
+    who share a lock that both need alone wait for each other."""
+    await tx.connection.execute(_LOCK_ALONE, {"resources": _in_order(resources)})
+
+
+def _in_order(resources: Iterable[UUID]) -> list[str]:
+    return [str(resource) for resource in sorted(resources)]
 
 
 async def of(tx: Transaction, booking: Booking) -> Slot:
@@ -270,6 +282,7 @@ async def session(
         "offering": offering_id,
         "provider": provider_id or NO_PROVIDER,
         "start": start,
+        "place": NO_PROVIDER,
     }
     await tx.connection.execute(_ADD_SESSION, parameters | {"end": end, "capacity": capacity})
     row = (await tx.connection.execute(_SESSION, parameters)).one()

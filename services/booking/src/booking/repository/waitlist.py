@@ -53,6 +53,7 @@ _LINE = text("""
 SELECT id FROM waitlist WHERE tenant_id = :tenant AND offering_id = :offering AND status = 'waiting'
   AND (provider_id IS NULL OR provider_id = :provider) AND during @> tstzrange(:start, :end)
   AND person_id IS DISTINCT FROM CAST(:person AS uuid)
+  AND NOT EXISTS (SELECT FROM slot WHERE slot.id = :slot AND slot.status = 'cancelled')
 ORDER BY id LIMIT 50
 """)
 _CHANGE = text(f"""
@@ -93,8 +94,10 @@ async def line(
     start: datetime,
     end: datetime,
     but: UUID | None,
+    slot_id: UUID,
 ) -> Sequence[UUID]:
-    """Entries that wait for such a visit, the first in line first; `but` is a person who does not want it."""
+    """Entries that wait for such a visit, the first in line first; `but` is a person who does not want it. None for a
+    session that was called off."""
     parameters = {
         "tenant": tx.tenant_id,
         "offering": offering_id,
@@ -102,6 +105,7 @@ async def line(
         "start": start,
         "end": end,
         "person": but,
+        "slot": slot_id,
     }
     return (await tx.connection.execute(_LINE, parameters)).scalars().all()
 
