@@ -224,3 +224,13 @@ async def test_take_slot_refuses_another_tenant_than_the_transactions(clinic: Cl
     with pytest.raises(ProgrammingError, match="another tenant"):
         async with clinic.service.database.transaction(clinic.tenant_id) as tx:
             await tx.connection.execute(text(f"SELECT take_slot({arguments} {nothing})"), {"t": uuid4()})
+
+
+async def test_what_needs_no_practitioner_is_sold_at_one_start_as_often_as_there_are_rooms(clinic: Clinic) -> None:
+    court, courts = await clinic.offering(), [await clinic.resource("room") for _ in range(3)]
+    slot = clinic.offer(court, *([one] for one in courts))
+    answers = [await clinic.hold(slot) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [201, 201, 201, 409]
+    taken = {answer.json()["slot"]["resources"][0]["id"] for answer in answers[:3]}
+    assert taken == {str(one.resource_id) for one in courts}
+    assert [fact["provider_id"] for fact in await clinic.said("booking.slot_blocked.v1")] == [None] * 3

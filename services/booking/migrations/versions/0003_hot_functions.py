@@ -110,6 +110,8 @@ CREATE FUNCTION take_slot(
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = booking, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
+  no_one CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
+  place uuid;
   s slot%ROWTYPE;
   mine booking%ROWTYPE;
   pad interval;
@@ -147,6 +149,7 @@ BEGIN
   END IF;
   FOR i IN 1 .. cardinality(p_counts) LOOP
     last := first + p_counts[i] - 1;
+    place := CASE WHEN p_capacity = 1 AND p_providers[i] = no_one THEN p_resources[first] ELSE no_one END;
     -- A look without a lock: most losers end here and write nothing.
     IF p_capacity = 1 THEN
       FOR j IN first .. last LOOP
@@ -157,7 +160,8 @@ BEGIN
       END LOOP;
       IF d IS NOT NULL THEN seen := array_append(seen, 'taken'); first := last + 1; CONTINUE; END IF;
     ELSIF EXISTS (SELECT FROM slot f WHERE f.tenant_id = p_tenant AND f.offering_id = p_offering
-                    AND f.provider_id = p_providers[i] AND f.start_at = p_start AND f.status = 'blocked'
+                    AND f.provider_id = p_providers[i] AND f.start_at = p_start AND f.place_id = place
+                    AND f.status = 'blocked'
                     AND f.id IS DISTINCT FROM from_slot
                     AND NOT EXISTS (SELECT FROM booking b WHERE b.slot_id = f.id AND b.seated AND b.claim_until <= now()
                                       AND b.entry_id IS NULL AND b.status IN ('held', 'pending_payment'))) THEN
@@ -165,19 +169,19 @@ BEGIN
     END IF;
     BEGIN
       -- Which row this time has is the same for everybody, also before it exists: rows are locked in the order of ids.
-      target := md5(p_tenant::text || p_offering || p_providers[i] || extract(epoch FROM p_start))::uuid;
+      target := md5(p_tenant::text || p_offering || p_providers[i] || place || extract(epoch FROM p_start))::uuid;
       SELECT f.id INTO existing FROM slot f WHERE f.tenant_id = p_tenant AND f.offering_id = p_offering
-        AND f.provider_id = p_providers[i] AND f.start_at = p_start;
+        AND f.provider_id = p_providers[i] AND f.start_at = p_start AND f.place_id = place;
       target := coalesce(existing, target);
       IF from_slot < target THEN PERFORM FROM slot f WHERE f.id = from_slot FOR NO KEY UPDATE; END IF;
       IF existing IS NULL THEN
-        INSERT INTO slot (id, tenant_id, offering_id, provider_id, start_at, end_at, capacity)
-        VALUES (target, p_tenant, p_offering, p_providers[i], p_start, p_end, p_capacity)
+        INSERT INTO slot (id, tenant_id, offering_id, provider_id, place_id, start_at, end_at, capacity)
+        VALUES (target, p_tenant, p_offering, p_providers[i], place, p_start, p_end, p_capacity)
         ON CONFLICT DO NOTHING RETURNING * INTO s;
       END IF;
       IF existing IS NOT NULL OR NOT FOUND THEN
         SELECT * INTO s FROM slot f WHERE f.tenant_id = p_tenant AND f.offering_id = p_offering
-          AND f.provider_id = p_providers[i] AND f.start_at = p_start FOR NO KEY UPDATE;
+          AND f.provider_id = p_providers[i] AND f.start_at = p_start AND f.place_id = place FOR NO KEY UPDATE;
         IF s.status = 'cancelled' THEN RAISE EXCEPTION 'taken' USING ERRCODE = 'HF001'; END IF;
         -- Seats of holds that ran out on this slot; the job tells the world about them later. A hold that was offered
         -- to somebody in the line is passed on by the job alone, or the public would overtake the next in line.
