@@ -199,9 +199,8 @@ class World:
         for start in range(self.opens + 300, self.closes - 200, 5):
             options = []
             for number, need in enumerate(needs):
-                fitting = [r for r in self.resources if r.type == need.type and (not need.any_of or r.id in need.any_of)]
-                if need.any_of is not None and not need.any_of:
-                    fitting = []
+                named = {one.id for one in self.resources} if need.any_of is None else need.any_of
+                fitting = [one for one in self.resources if one.type == need.type and one.id in named]
                 free = [one.id for one in fitting if self.is_free(one, start, number == 0)]
                 options.append([*free, None] if need.optional else free)
             served = [one for one in product(*options) if _distinct(one)]
