@@ -7,10 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, text
+from sqlalchemy.exc import IntegrityError
 
 from booking.domain import State
 from booking.model import Booking, ClaimedResource
 from events import Transaction
+from servicekit.problems import ValidationFailed
 
 # timestamptz 'infinity' is beyond Python's datetime: the end of its last year stands for it.
 _COLUMNS = ", ".join(
@@ -101,7 +103,7 @@ async def paid_moves_of(tx: Transaction, booking_id: UUID) -> list[Booking]:
 
 
 async def update(tx: Transaction, booking: Booking, **values: Any) -> Booking:
-    """Changes columns of a locked booking, and counts its version up."""
+    """Changes columns of a locked booking, and counts its version up; 422 for an `external_ref` of another one."""
     stored = _stored(values)
     changes = ", ".join(f"{name} = {_parameter(name)}" for name in stored)
     statement = text(
@@ -109,7 +111,12 @@ async def update(tx: Transaction, booking: Booking, **values: Any) -> Booking:
         f" WHERE id = :row_id AND tenant_id = :row_tenant RETURNING {SELECTED}"
     )
     parameters = stored | {"row_id": booking.id, "row_tenant": tx.tenant_id}
-    return read((await tx.connection.execute(statement, parameters)).one())
+    try:
+        return read((await tx.connection.execute(statement, parameters)).one())
+    except IntegrityError as error:
+        if getattr(getattr(error.orig, "diag", None), "constraint_name", None) != "booking_external_ref":
+            raise
+        raise ValidationFailed.of("external_ref", "is another appointment's in this clinic") from error
 
 
 async def note(tx: Transaction, booking_id: UUID, event: str, by: str) -> None:
