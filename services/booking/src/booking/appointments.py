@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from booking import access, catalogue, rules, saga, waitlist
+from booking import access, catalogue, offers, rules, saga, waitlist
 from booking.domain import Action, State, Trigger, decide
 from booking.errors import Hoarding, HoldExpired, HoldUsed, IllegalTransition
 from booking.holds import by_whom
@@ -68,6 +68,8 @@ async def request(
         )
     verified = customer.verified or staff
     if asked.override is None:
+        if offers.read_again(hold.offer).override:
+            raise ValidationFailed.of("override", "is needed, with a reason: this time was offered against a rule")
         offering, tenant = await catalogue.offering(tx, hold.offering_id), await catalogue.tenant(tx)
         await rules.check_patient(
             tx, hold, offering.rules, customer.person_id, verified=verified, time_zone=tenant.time_zone
