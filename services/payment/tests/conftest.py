@@ -26,10 +26,13 @@ from events.contracts.booking import (
     BookingConfirmed,
     BookingNoShow,
     BookingRescheduled,
+    DifferencePaid,
+    HoldReleased,
     Visit,
 )
 from events.contracts.payment import PaymentAuthorized, PaymentSucceeded
 from events.envelope import seal, unseal
+from payment import repository
 from payment.main import build
 from payment.settings import PaymentSettings
 from servicekit import keys
@@ -115,6 +118,23 @@ class Till:
         about = self.about(request)
         moved = {"previous": about["visit"], "by": "patient", "price": pln(price), "fee": pln(fee)}
         await self.tell(BookingRescheduled(**about, **moved))
+
+    async def pay_difference(self, request: PaymentRequest, amount: int) -> PaymentRequest:
+        """The visit moves to a time that costs so much more; that is paid under the id of the hold that kept it."""
+        hold = self.request(amount=amount)
+        await self.pay(await self.checkout(hold))
+        payment_id = (await self.heard(hold, PaymentSucceeded)).payment_id
+        hold_fact = {"tenant_id": self.tenant_id, "version": 4, "booking_id": hold.booking_id}
+        await self.tell(HoldReleased(**hold_fact, visit=self.about(hold)["visit"]))
+        await self.move(request, request.amount + amount)
+        await self.tell(DifferencePaid(**hold_fact, payment_id=payment_id, appointment_id=request.booking_id))
+
+        async def linked() -> bool:
+            async with self.service.database.transaction(self.tenant_id) as tx:
+                return len(await repository.of_appointment(tx, request.booking_id)) > 1
+
+        await eventually(linked)
+        return hold
 
     async def cancel(self, request: PaymentRequest, fee: int) -> None:
         await self.tell(BookingCancelled(**self.about(request), by="patient", fee=pln(fee), was_confirmed=True))

@@ -4,8 +4,17 @@ import asyncio
 import random
 
 import pytest
+from msgspec.structs import replace
+from sqlalchemy import text
 
-from events.contracts.payment import PaymentCaptured, PaymentVoided, RefundIssued
+from events.contracts.booking import PaymentUnwanted
+from events.contracts.payment import (
+    CheckoutExpired,
+    PaymentCaptured,
+    PaymentSucceeded,
+    PaymentVoided,
+    RefundIssued,
+)
 
 from .conftest import Till
 
@@ -58,9 +67,45 @@ async def test_what_was_to_go_back_goes_back_although_the_next_move_is_dearer(ti
     await till.settled(request, captured=20000, refunded=5000)
 
 
+async def test_a_difference_that_was_paid_stands_and_is_the_first_to_go_back(till: Till) -> None:
+    request = await till.paid()
+    difference = await till.pay_difference(request, 6000)
+    await till.settled(difference, captured=6000, refunded=0)
+    await till.move(request, 25000)
+    await till.settled(difference, captured=6000, refunded=1000)
+    await till.move(request, 15000)
+    await till.settled(difference, captured=6000, refunded=6000)
+    await till.settled(request, captured=20000, refunded=5000)
+
+
+async def test_a_difference_goes_back_when_its_appointment_ended(till: Till) -> None:
+    request = await till.paid()
+    difference = await till.pay_difference(request, 6000)
+    await till.cancel(request, 9000)
+    payment_id = (await till.heard(difference, PaymentSucceeded)).payment_id
+    hold_fact = {"tenant_id": till.tenant_id, "version": 5, "booking_id": difference.booking_id}
+    await till.tell(PaymentUnwanted(**hold_fact, payment_id=payment_id, reason="appointment_ended"))
+    await till.settled(request, captured=20000, refunded=11000)
+    await till.settled(difference, captured=6000, refunded=6000)
+
+
+async def test_an_attempt_that_nobody_paid_does_not_count(till: Till) -> None:
+    request = till.request(hold_seconds=2)
+    await till.checkout(request)
+    await till.heard(request, CheckoutExpired)
+    async with till.service.database.transaction(till.tenant_id) as tx:
+        await tx.connection.execute(text("UPDATE account SET ended = false"))
+    again = replace(request, hold_ends=request.hold_ends + 600)
+    await till.pay(await till.checkout(again))
+    await till.heard(request, PaymentSucceeded)
+    await till.move(request, 19000)
+    await till.settled(request, captured=20000, refunded=1000)
+
+
 async def test_a_move_and_then_a_cancellation_with_both_fees(till: Till) -> None:
     request = await till.paid()
     await till.move(request, 15000, fee=1000)
+    await till.settled(request, captured=20000, refunded=5000)
     await till.cancel(request, 1000 + 7500)
     await till.settled(request, captured=20000, refunded=11500)
     assert [refund["cause"] for refund in await till.refunds(request)] == ["surplus", "cancelled"]

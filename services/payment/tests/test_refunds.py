@@ -121,23 +121,15 @@ async def test_control_without_the_accounts_lock_too_much_would_be_given(
 ) -> None:
     """The race test sees a race: without the lock, requests that overlap are all taken."""
     request = await till.paid()
-    lock, arrived, all_here = repository.lock_account, 0, asyncio.Event()
 
-    async def no_lock(tx: Any, booking_id: UUID, **more: Any) -> Any:
-        nonlocal arrived
-        if booking_id != request.booking_id:
-            return await lock(tx, booking_id, **more)
-        arrived += 1
-        if arrived == 3:
-            all_here.set()
-        await asyncio.wait_for(all_here.wait(), 5)
+    async def no_lock(tx: Any, appointment_id: UUID) -> None:
         return None
 
-    of_booking, looked, all_looked = repository.of_booking, 0, asyncio.Event()
+    look, looked, all_looked = repository.of_appointment, 0, asyncio.Event()
 
-    async def look(tx: Any, booking_id: UUID) -> Any:
+    async def look_together(tx: Any, appointment_id: UUID) -> Any:
         nonlocal looked
-        found = await of_booking(tx, booking_id)
+        found = await look(tx, appointment_id)
         looked += 1
         if looked == 3:
             all_looked.set()
@@ -145,8 +137,8 @@ async def test_control_without_the_accounts_lock_too_much_would_be_given(
         return found
 
     with monkeypatch.context() as patched:
-        patched.setattr(repository, "lock_account", no_lock)
-        patched.setattr(repository, "of_booking", look)
+        patched.setattr(repository, "lock_accounts", no_lock)
+        patched.setattr(repository, "of_appointment", look_together)
         answers = await asyncio.gather(*(till.give(request, 15000) for _ in range(3)))
     assert [answer.status_code for answer in answers] == [201] * 3
 
@@ -166,6 +158,19 @@ async def test_what_staff_gave_back_before_counts_when_it_is_cancelled(till: Til
     await till.give(request, 6000)
     await till.cancel(request, 10000)
     await till.settled(request, captured=20000, refunded=10000)
+
+
+async def test_of_a_difference_that_was_paid_staff_give_back_too(till: Till) -> None:
+    request = await till.paid()
+    difference = await till.pay_difference(request, 6000)
+    assert code(await till.give(request, 20001)) == (422, "validation-failed"), "one payment at a time"
+    assert (await till.give(request, 20000)).status_code == 201
+    refused = await till.give(request, 6001)
+    assert "6000" in refused.json()["detail"]
+    assert (await till.give(request, 6000)).status_code == 201
+    await till.settled(request, captured=20000, refunded=20000)
+    await till.settled(difference, captured=6000, refunded=6000)
+    assert [one["amount"] for one in await till.refunds(request)] == [20000, 6000]
 
 
 async def test_a_long_list_is_given_in_pages(till: Till) -> None:

@@ -38,14 +38,28 @@ async def end(tx: Transaction, booking_id: UUID, *, fee: int, reason: Reason) ->
         await _want(tx, payment, Desired.RETURNED, keep=keep, reason=reason, answered=True)
 
 
-async def follow_price(tx: Transaction, booking_id: UUID, price: Money) -> None:
-    """The visit costs another price now: of a payment of more, the difference goes back (or is never charged). What a
-    dearer visit lacks is booking's to ask for, as another payment."""
-    if await repository.lock_account(tx, booking_id) is None:
-        return
-    for payment in await repository.of_booking(tx, booking_id):
-        if payment.desired is not Desired.RETURNED and price.amount < payment.keep:
-            await _want(tx, payment, payment.desired, keep=kept_at_most(payment.keep, price.amount), reason="surplus")
+async def keep_difference(tx: Transaction, booking_id: UUID, payment_id: UUID, appointment_id: UUID) -> None:
+    """The appointment has moved to the dearer time that was held under the booking's id: its payment stands, and is the
+    appointment's from now on."""
+    await keep(tx, booking_id, payment_id)
+    await repository.belongs_to(tx, booking_id, appointment_id)
+
+
+async def follow_price(tx: Transaction, appointment_id: UUID, price: Money) -> None:
+    """The visit costs another price now: of payments of more, the difference goes back (or is never charged), the
+    latest first. What a dearer visit lacks is booking's to ask for, as another payment."""
+    await repository.lock_accounts(tx, appointment_id)
+    standing = [
+        payment
+        for payment in await repository.of_appointment(tx, appointment_id)
+        if payment.status in (Status.AUTHORIZED, Status.PAID) and payment.desired is not Desired.RETURNED
+    ]
+    excess = sum(payment.keep for payment in standing) - price.amount
+    for payment in reversed(standing):
+        less = min(excess, payment.keep)
+        if less > 0:
+            excess -= less
+            await _want(tx, payment, payment.desired, keep=payment.keep - less, reason="surplus")
 
 
 async def charge(tx: Transaction, booking_id: UUID) -> None:

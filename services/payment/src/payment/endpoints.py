@@ -75,7 +75,7 @@ async def list_refunds(
 ) -> RefundList:
     """What went back or is on its way, oldest first, also what went back by itself (staff)."""
     _require(asking, clinic, STAFF)
-    found = await refunds.of_booking(tx, appointment_id, after=cursor, limit=limit + 1)
+    found = await refunds.of_appointment(tx, appointment_id, after=cursor, limit=limit + 1)
     page = found[:limit]
     following = page[-1].id if len(found) > limit else None
     return RefundList(data=[RefundView.of(refund) for refund in page], next_cursor=following)

@@ -28,7 +28,7 @@ async def capture_payment(event: BookingConfirmed, tx: Transaction) -> None:
 @on(DifferencePaid)
 async def keep_difference(event: DifferencePaid, tx: Transaction) -> None:
     """The appointment has moved to the dearer time that this paid for."""
-    await desires.keep(tx, event.booking_id, event.payment_id)
+    await desires.keep_difference(tx, event.booking_id, event.payment_id, event.appointment_id)
 
 
 @on(ApprovalRequested)

@@ -81,6 +81,14 @@ _ACCOUNT = text("""
 INSERT INTO account (booking_id, tenant_id) VALUES (:booking, :tenant) ON CONFLICT DO NOTHING
 """)
 _LOCK_ACCOUNT = text("SELECT * FROM account WHERE booking_id = :booking AND tenant_id = :tenant FOR NO KEY UPDATE")
+# In a fixed order: whoever locks several accounts waits for nobody who waits for them.
+_LOCK_ACCOUNTS = text("""
+SELECT 1 FROM account WHERE (booking_id = :appointment OR appointment_id = :appointment) AND tenant_id = :tenant
+ORDER BY booking_id FOR NO KEY UPDATE
+""")
+_BELONGS_TO = text(
+    "UPDATE account SET appointment_id = :appointment WHERE booking_id = :booking AND tenant_id = :tenant"
+)
 _SAID = text("""
 UPDATE account SET version = version + :count WHERE booking_id = :booking AND tenant_id = :tenant RETURNING version
 """)
@@ -88,6 +96,11 @@ _END = text("UPDATE account SET ended = true WHERE booking_id = :booking AND ten
 _ONE = text(f"SELECT {_COLUMNS} FROM payment p WHERE p.id = :id AND p.tenant_id = :tenant")
 _OF_BOOKING = text(f"""
 SELECT {_COLUMNS} FROM payment p WHERE p.booking_id = :booking AND p.tenant_id = :tenant ORDER BY p.attempt DESC
+""")
+_OF_APPOINTMENT = text(f"""
+SELECT {_COLUMNS} FROM payment p JOIN account a ON a.booking_id = p.booking_id
+WHERE (a.booking_id = :appointment OR a.appointment_id = :appointment) AND p.tenant_id = :tenant
+ORDER BY a.booking_id = :appointment DESC, p.created_at, p.id
 """)
 _INSERT = text("""
 INSERT INTO payment (id, tenant_id, booking_id, attempt, mode, capture, amount, keep, currency, status, request,
@@ -124,8 +137,8 @@ UPDATE refund SET status = :status, stripe_id = coalesce(:stripe, stripe_id) WHE
 """)
 _REFUND_BY_STRIPE = text(f"SELECT {_REFUND} FROM refund r WHERE r.stripe_id = :stripe AND r.tenant_id = :tenant")
 _REFUNDS_OF = text(f"""
-SELECT {_REFUND} FROM refund r JOIN payment p ON p.id = r.payment_id
-WHERE p.booking_id = :booking AND r.tenant_id = :tenant
+SELECT {_REFUND} FROM refund r JOIN payment p ON p.id = r.payment_id JOIN account a ON a.booking_id = p.booking_id
+WHERE (a.booking_id = :appointment OR a.appointment_id = :appointment) AND r.tenant_id = :tenant
   AND (CAST(:after AS uuid) IS NULL OR r.id > CAST(:after AS uuid))
 ORDER BY r.id LIMIT :limit
 """)
@@ -185,6 +198,23 @@ async def lock(tx: Transaction, payment_id: UUID) -> Payment:
 async def of_booking(tx: Transaction, booking_id: UUID) -> Sequence[Payment]:
     """The booking's attempts, the newest first."""
     rows = await tx.connection.execute(_OF_BOOKING, {"booking": booking_id, "tenant": tx.tenant_id})
+    return [_payment(row) for row in rows]
+
+
+async def lock_accounts(tx: Transaction, appointment_id: UUID) -> None:
+    """Locks the appointment's account and those of the differences that were paid to move it."""
+    await tx.connection.execute(_LOCK_ACCOUNTS, {"appointment": appointment_id, "tenant": tx.tenant_id})
+
+
+async def belongs_to(tx: Transaction, booking_id: UUID, appointment_id: UUID) -> None:
+    """What was paid for the booking belongs to the appointment."""
+    parameters = {"booking": booking_id, "appointment": appointment_id, "tenant": tx.tenant_id}
+    await tx.connection.execute(_BELONGS_TO, parameters)
+
+
+async def of_appointment(tx: Transaction, appointment_id: UUID) -> Sequence[Payment]:
+    """All attempts to pay for the appointment, its own first, then those of differences, each oldest first."""
+    rows = await tx.connection.execute(_OF_APPOINTMENT, {"appointment": appointment_id, "tenant": tx.tenant_id})
     return [_payment(row) for row in rows]
 
 
@@ -270,9 +300,9 @@ async def refund_by_stripe(tx: Transaction, stripe_id: str) -> Refund | None:
     return Refund(**row._mapping) if row is not None else None
 
 
-async def refunds_of(tx: Transaction, booking_id: UUID, *, after: UUID | None, limit: int) -> list[Refund]:
-    """The booking's refunds, oldest first, behind the one with the id `after`."""
-    parameters = {"booking": booking_id, "tenant": tx.tenant_id, "after": after, "limit": limit}
+async def refunds_of(tx: Transaction, appointment_id: UUID, *, after: UUID | None, limit: int) -> list[Refund]:
+    """The appointment's refunds, oldest first, behind the one with the id `after`."""
+    parameters = {"appointment": appointment_id, "tenant": tx.tenant_id, "after": after, "limit": limit}
     return [Refund(**row._mapping) for row in await tx.connection.execute(_REFUNDS_OF, parameters)]
 
 
