@@ -40,7 +40,7 @@ async def check_patient(
             broken = visits >= rule.count
         if broken:
             document = rule.model_dump(mode="json")
-            raise RuleBroken(f"{sentence(document)} Nothing was booked; the held time is still yours.", rule=document)
+            raise RuleBroken(f"{sentence(document)} Nothing was booked or moved; a hold lives on.", rule=document)
 
 
 def span_of(per: str, start: datetime, tz: ZoneInfo) -> tuple[datetime, datetime]:

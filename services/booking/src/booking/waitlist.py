@@ -203,6 +203,7 @@ async def _offer(tx: Transaction, entry: Entry, offer: Offer, groups: Sequence[l
         currency=offering.price.currency,
         hold_seconds=(until - now).total_seconds(),
         candidates=await catalogue.as_of_now(tx, groups, start, offers.instant(offer.end)),
+        override=False,  # what the desk once did against a rule is no offer to others
     )
     if not current.candidates:
         return False
@@ -219,13 +220,13 @@ async def _offer(tx: Transaction, entry: Entry, offer: Offer, groups: Sequence[l
     )
     if (await slots.hold(tx, parameters | {"entry": entry.id})).outcome != "held":
         return False
-    offered = await entries.change(tx, entry, "offered", until)
     hold = await bookings.relock(tx, entry.hold_id)
+    offered = await entries.change(tx, entry, "offered", hold.expires_at)
     event = WaitlistOffered(
         **hold.fact(),
         entry_id=entry.id,
         visit=hold.visit(),
-        offer_until=until,
+        offer_until=hold.expires_at,
         person_id=entry.person_id,
         contact_id=entry.contact_id,
         locale=entry.locale,
