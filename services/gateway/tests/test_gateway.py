@@ -69,6 +69,17 @@ async def test_metrics_and_internal_routes_are_not_public(gateway: tuple[Gateway
         assert (await client.get(path)).status_code == 404, path
 
 
+async def test_a_slash_is_a_slash_at_the_service_too(
+    services: Services, gateway: tuple[Gateway, httpx.AsyncClient]
+) -> None:
+    _, client = gateway
+    path = f"/v1/clinics/{TENANT}/offerings"
+    services.answers["GET", path] = (200, {"data": []})
+    assert (await client.get("/v1/clinics/alfa/appointments%2F1%2Fsecret")).status_code == 404
+    assert (await client.get("/v1/clinics/alfa/offerings?cursor=a%2Fb")).status_code == 200
+    assert services.last(path)[0].rel_url.raw_query_string == "cursor=a%2Fb"
+
+
 async def test_many_who_lose_the_same_time_cost_one_look(
     services: Services, gateway: tuple[Gateway, httpx.AsyncClient]
 ) -> None:

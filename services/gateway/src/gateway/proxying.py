@@ -106,7 +106,7 @@ class Proxy:
 
     async def target(self, scope: Scope, receive: Receive, address: str) -> Call:
         """The request with its route, and its path with the clinic's id in place of its slug; 404, 405 otherwise."""
-        raw: str = scope["raw_path"].decode("latin-1")
+        raw: str = scope["raw_path"].decode("latin-1").split("?", 1)[0]
         route, allowed = find(scope["method"], scope["path"])
         # A slash that is encoded would be one part here and two at the service.
         if (route is None and not allowed) or "%2f" in raw.lower():
@@ -114,7 +114,7 @@ class Proxy:
         if route is None:
             allow = ", ".join(sorted(allowed))
             raise MethodNotAllowed(f"This address knows {allow}. Nothing was changed.", headers={"Allow": allow})
-        parts = raw.split("?", 1)[0].lstrip("/").split("/")
+        parts = raw.lstrip("/").split("/")
         tenant_id = ""
         if "{clinic}" in route.parts:
             at = route.parts.index("{clinic}")
