@@ -19,6 +19,7 @@ from events.contracts.booking import (
 
 async def take_money(tx: Transaction, booking_id: UUID, payment_id: UUID, amount: Money, *, status: str) -> Booking:
     """A payment succeeded (`paid`) or was authorized (`authorized`): the booking stands on it, or it goes back."""
+    await _lock_late(tx, booking_id)
     booking = await bookings.lock(tx, booking_id)
     if booking is None:
         raise Early(f"the booking {booking_id} that was paid for is not known yet")
@@ -40,6 +41,18 @@ async def take_money(tx: Transaction, booking_id: UUID, payment_id: UUID, amount
             correlation_id=booking.id,
         )
     return booking
+
+
+async def _lock_late(tx: Transaction, booking_id: UUID) -> None:
+    """Late money may take another candidate's slot while the booking has its own: all are locked in the order of slots,
+    or two who want each other's would wait for ever."""
+    seen = await bookings.find(tx, booking_id)
+    if seen is None or seen.status not in (State.PENDING_PAYMENT, State.EXPIRED):
+        return
+    offer = offers.read_again(seen.offer)
+    late = seen.claim_until <= datetime.now(UTC) + timedelta(seconds=5)  # or will be when its turn comes
+    if late and len(offer.candidates) > 1:
+        await slots.lock_all(tx, seen, offer.capacity, offers.candidates(offer))
 
 
 async def _remember(tx: Transaction, booking: Booking, payment_id: UUID, amount: Money, status: str) -> Booking:
@@ -83,12 +96,14 @@ async def reacquire(tx: Transaction, booking: Booking, payment_id: UUID) -> Book
     only where the patient asked for any.
     """
     left: list[Event] = []
+    offer = offers.read_again(booking.offer)
     if booking.status is not State.EXPIRED:
+        wanted = {entry.resource_id for group in offer.candidates for entry in group}
+        await slots.lock_alone(tx, wanted | {resource.id for resource in booking.resources})
         slot = await slots.free(tx, booking)
         booking = await bookings.update(tx, booking, status=State.EXPIRED.value, seated=False)
         await tx.emit(*vacated(booking, slot), correlation_id=booking.id)
         left = slot.change()
-    offer = offers.read_again(booking.offer)
     offering = await catalogue.offering(tx, offer.offering_id)
     if not offering.active or booking.start_at <= datetime.now(UTC):
         await tx.emit(*left, correlation_id=booking.id)

@@ -58,9 +58,19 @@ _SESSION = text("""
 SELECT * FROM slot WHERE tenant_id = :tenant AND offering_id = :offering AND provider_id = :provider
   AND start_at = :start AND place_id = CAST(:place AS uuid) FOR NO KEY UPDATE
 """)
-_ADD_SESSION = text("""
-INSERT INTO slot (id, tenant_id, offering_id, provider_id, start_at, end_at, capacity)
-VALUES (gen_random_uuid(), :tenant, :offering, :provider, :start, :end, :capacity) ON CONFLICT DO NOTHING
+# The id as `take_slot` makes it: a row has the same one whoever adds it, so that rows can be locked in its order.
+_ADD_SLOTS = text("""
+INSERT INTO slot (id, tenant_id, offering_id, provider_id, place_id, start_at, end_at, capacity)
+SELECT CAST(md5(CAST(:tenant AS text) || CAST(:offering AS text) || provider || place
+                || extract(epoch FROM CAST(:start AS timestamptz))) AS uuid),
+  :tenant, :offering, provider, place, :start, :end, :capacity
+FROM unnest(CAST(:providers AS uuid[]), CAST(:places AS uuid[])) AS t (provider, place) ORDER BY 1
+ON CONFLICT DO NOTHING
+""")
+_LOCK_SLOTS = text("""
+SELECT FROM slot WHERE tenant_id = :tenant AND (id = :own OR offering_id = :offering AND start_at = :start
+  AND (provider_id, place_id) IN (SELECT * FROM unnest(CAST(:providers AS uuid[]), CAST(:places AS uuid[]))))
+ORDER BY id FOR NO KEY UPDATE
 """)
 _CALL_OFF = text("""
 UPDATE slot SET status = 'cancelled', version = version + 1, updated_at = now() WHERE id = :id RETURNING *
@@ -256,6 +266,26 @@ def _in_order(resources: Iterable[UUID]) -> list[str]:
     return [str(resource) for resource in sorted(resources)]
 
 
+async def lock_all(tx: Transaction, booking: Booking, capacity: int, candidates: Sequence[Candidate]) -> None:
+    """The booking's slot and those that these candidates would take at its time, in the order of their ids: for
+    whoever has its own already when it asks for another."""
+    parameters = {
+        "tenant": tx.tenant_id,
+        "own": booking.slot_id,
+        "offering": booking.offering_id,
+        "providers": [candidate.provider_id or NO_PROVIDER for candidate in candidates],
+        "places": [_place(candidate, capacity) for candidate in candidates],
+        "start": booking.start_at,
+    }
+    await tx.connection.execute(_ADD_SLOTS, parameters | {"end": booking.end_at, "capacity": capacity})
+    await tx.connection.execute(_LOCK_SLOTS, parameters)
+
+
+def _place(candidate: Candidate, capacity: int) -> UUID:
+    alone = capacity == 1 and candidate.provider_id is None
+    return candidate.claims[0].id if alone else NO_PROVIDER
+
+
 async def of(tx: Transaction, booking: Booking) -> Slot:
     """The booking's slot as it is now."""
     row = (await tx.connection.execute(_SLOT, {"id": booking.slot_id, "tenant": tx.tenant_id})).one()
@@ -284,7 +314,8 @@ async def session(
         "start": start,
         "place": NO_PROVIDER,
     }
-    await tx.connection.execute(_ADD_SESSION, parameters | {"end": end, "capacity": capacity})
+    added = {"providers": [provider_id or NO_PROVIDER], "places": [NO_PROVIDER], "end": end, "capacity": capacity}
+    await tx.connection.execute(_ADD_SLOTS, parameters | added)
     row = (await tx.connection.execute(_SESSION, parameters)).one()
     return _slot(row, was_full=row.reserved == row.capacity)
 
