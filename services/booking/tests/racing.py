@@ -171,7 +171,8 @@ HARMS = {
         WHERE a.tenant_id = %(tenant)s AND a.expires_at > now() AND b.expires_at > now()""",
     "two bookings have one resource at one time": f"""
         WITH used AS ({_USED})
-        SELECT count(*) FROM used a JOIN used b ON a.resource_id = b.resource_id AND a.during && b.during AND a.id < b.id
+        SELECT count(*) FROM used a JOIN used b
+          ON a.resource_id = b.resource_id AND a.during && b.during AND a.id < b.id
         WHERE a.slot_id <> b.slot_id OR a.capacity = 1""",
     "a live booking has not the claims that it says": f"""
         WITH used AS ({_USED})

@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from booking import blocking, sessions
 from events import new_id
-from events.contracts.availability import OfferingState, ResourceState
+from events.contracts.availability import MaxRule, OfferingState, ResourceState
 from events.contracts.calendar import Busy
 
 from . import racing
@@ -318,8 +318,8 @@ async def test_a_session_that_is_called_off_keeps_no_seat_whoever_comes_or_goes(
 async def block(clinic: Clinic, resource_id: UUID, turn: int) -> None:
     """An external event lands on the time."""
     event = Busy(
-        tenant_id=clinic.tenant_id, version=1, generation=1, connection_id=new_id(), external_key=f"e{turn}", resource_id=resource_id,
-        start=at(turn), end=at(turn) + racing.STEP,
+        tenant_id=clinic.tenant_id, version=1, generation=1, connection_id=new_id(), external_key=f"e{turn}",
+        resource_id=resource_id, start=at(turn), end=at(turn) + racing.STEP,
     )  # fmt: skip
     async with clinic.service.database.transaction(clinic.tenant_id) as tx:
         await blocking.put_external(tx, event)
@@ -397,8 +397,6 @@ async def test_what_is_given_back_goes_to_the_line_and_never_to_the_public(clini
 async def test_a_line_moves_on_under_load_without_deadlocks(clinic: Clinic, truth: Truth) -> None:
     """Offers run out, are given up and taken, visits are cancelled and moved, the public wants them: all at once, with
     rooms that are candidates of several offers, and a rule that makes the locks exclusive."""
-    from events.contracts.availability import MaxRule
-
     rule = MaxRule(kind="max", of="practitioner", per="day", count=40)
     kinds = [await clinic.offering(), await clinic.offering(rules=[rule])]
     staff, rooms = [await clinic.resource(), await clinic.resource()], [await clinic.resource("room") for _ in range(2)]
@@ -447,12 +445,13 @@ async def _impatient(clinic: Clinic) -> None:
     while True:
         await asyncio.sleep(0.02)
         async with clinic.service.database.transaction(clinic.tenant_id) as tx:
-            await tx.connection.execute(
-                text(
-                    "UPDATE booking SET claim_until = now() WHERE status = 'held' AND entry_id IS NOT NULL AND id IN ("
-                    " SELECT id FROM booking WHERE status = 'held' AND entry_id IS NOT NULL LIMIT 3 FOR UPDATE SKIP LOCKED)"
-                )
-            )
+            await tx.connection.execute(text(_LET_THREE_RUN_OUT))
+
+
+_LET_THREE_RUN_OUT = """
+UPDATE booking SET claim_until = now() WHERE id IN (
+  SELECT id FROM booking WHERE status = 'held' AND entry_id IS NOT NULL LIMIT 3 FOR UPDATE SKIP LOCKED)
+"""
 
 
 # -- late money -----------------------------------------------------------------------------------------------------
@@ -473,7 +472,36 @@ async def test_late_money_for_each_others_times_never_deadlocks(clinic: Clinic, 
         await asyncio.sleep(0.13)
         if turn % 3:
             await block(clinic, anna.resource_id, turn)
+        if turn % 3 == 2:
+            await block(clinic, piotr.resource_id, turn)
         ends = await ends_of([clinic.pay(late[0]), clinic.pay(late[1])])
         assert ends == {"ok": 2}
         assert truth.harms() == {}
     assert time.monotonic() - began < 60
+
+
+async def test_cancellations_of_one_day_pass_on_to_the_line_at_once(clinic: Clinic, truth: Truth) -> None:
+    """With a rule that every new visit of the day is judged by, and with other rooms to fall back to."""
+    rule = MaxRule(kind="max", of="practitioner", per="day", count=40)
+    rooms = [await clinic.resource("room") for _ in range(3)]
+    other = await clinic.offering()
+    for rules in ([rule], []):
+        kind, anna = await clinic.offering(rules=rules), await clinic.resource()
+        for turn in range(2):
+            slots = [
+                clinic.offer(kind, *([anna, rooms[(first + n) % 3]] for n in range(3)), start=at(10 * turn + first))
+                for first in range(6)
+            ]
+            booked = [await book(clinic, slot) for slot in slots]
+            await waits(clinic, kind, 6)
+            near = [
+                clinic.offer(other, rooms[::-1], start=at(10 * turn + first) + racing.STEP / 3) for first in range(6)
+            ]
+            ends = await ends_of(
+                [
+                    *(cancel(clinic, one) for one in booked),
+                    *(hold(clinic, slot) for slot in near),
+                    *(move(clinic, booked[n], slots[(n + 3) % 6]) for n in range(2)),
+                ]
+            )
+            assert_well(truth, ends)
