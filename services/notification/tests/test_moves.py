@@ -2,10 +2,13 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 from icalendar import Calendar
 
 from events import Money, new_id
+from events.base import rfc3339
 from events.contracts.availability import ResourceState
 from events.contracts.booking import (
     ApprovalDue,
@@ -15,8 +18,11 @@ from events.contracts.booking import (
     BookingRejected,
     ConflictDetected,
     ConflictResolved,
+    DifferencePaid,
+    PaymentUnwanted,
 )
-from events.contracts.payment import RefundIssued
+from events.contracts.payment import PaymentFailed, RefundIssued
+from events.envelope import Record, as_headers, seal
 from servicekit.testing import eventually
 
 from .conftest import NEXT_WEEK, PLN_200, Clinic, attachment
@@ -30,9 +36,8 @@ async def reminders(clinic: Clinic, status: str = "queued") -> set[datetime]:
 
 async def confirmed(clinic: Clinic) -> None:
     await clinic.tell(*clinic.catalogue([1440, 60]), clinic.confirmed(3))
-    await clinic.inbox(clinic.patient)
-    await clinic.inbox(clinic.alerts)
-    await clinic.inbox(clinic.practitioner)
+    for address in (clinic.patient, clinic.phone, clinic.alerts, clinic.practitioner):
+        await clinic.inbox(address)
 
 
 def colleague(clinic: Clinic) -> ResourceState:
@@ -226,6 +231,65 @@ async def test_what_went_back_before_does_not_go_back_again_in_words(clinic: Cli
     mail = (await clinic.inbox(clinic.patient, 4))[3]
     assert "Kept as a fee: PLN100" in mail["text"]
     assert "Goes back to you: PLN20" in mail["text"]
+
+
+def of_hold(clinic: Clinic, hold_id: UUID, version: int = 3) -> dict[str, Any]:
+    return {"tenant_id": clinic.tenant_id, "version": version, "booking_id": hold_id}
+
+
+def refund_of_difference(clinic: Clinic, hold_id: UUID, payment_id: UUID) -> RefundIssued:
+    amount = Money(amount=6000, currency="pln")
+    return RefundIssued(
+        **of_hold(clinic, hold_id), payment_id=payment_id, refund_id=new_id(), amount=amount, total_refunded=amount,
+        reason="surplus",
+    )  # fmt: skip
+
+
+async def test_a_difference_that_goes_back_is_told_as_the_appointments(clinic: Clinic) -> None:
+    await clinic.tell(*clinic.catalogue([]), clinic.confirmed(3))
+    await clinic.inbox(clinic.patient)
+    hold_id, payment_id = new_id(), new_id()
+    await clinic.tell(refund_of_difference(clinic, hold_id, payment_id))  # its topic may be ahead
+    await asyncio.sleep(0.2)
+    assert len(await clinic.arrived(clinic.patient)) == 1
+    unwanted = PaymentUnwanted(
+        **of_hold(clinic, hold_id), payment_id=payment_id, reason="booking_expired", appointment_id=clinic.booking_id
+    )
+    await clinic.tell(unwanted)
+    mail = (await clinic.inbox(clinic.patient, 2))[1]
+    assert mail["subject"] == "Refund of PLN60 from Klinika Alfa"
+    assert f"/manage/{clinic.booking_id}" in mail["text"]
+
+
+async def test_who_did_not_come_after_a_dearer_move_gets_the_difference_back_in_words_too(clinic: Clinic) -> None:
+    await clinic.tell(*clinic.catalogue([]), clinic.confirmed(3))
+    await clinic.inbox(clinic.patient)
+    hold_id = new_id()
+    moved = clinic.rescheduled(4, NEXT_WEEK + DAY, price=26000)
+    paid = DifferencePaid(**of_hold(clinic, hold_id), payment_id=new_id(), appointment_id=clinic.booking_id)
+    await clinic.tell(moved, moved, paid)
+    assert "Paid: PLN260" in (await clinic.inbox(clinic.patient, 2))[1]["text"]
+    await clinic.tell(BookingNoShow(**clinic.about(5), fee=Money(amount=13000, currency="pln")))
+    mail = (await clinic.inbox(clinic.patient, 3))[2]
+    assert "Kept as a fee: PLN130" in mail["text"]
+    assert "Goes back to you: PLN130" in mail["text"]
+
+
+async def test_a_card_declined_for_a_difference_is_nobodys_news_and_holds_up_nothing(clinic: Clinic) -> None:
+    hold_id, payment_id = new_id(), new_id()
+    await clinic.tell(*clinic.catalogue([]), clinic.confirmed(3))
+    await clinic.inbox(clinic.patient)
+    declined = PaymentFailed(**of_hold(clinic, hold_id), payment_id=payment_id, reason="card_declined")
+    envelope, record = seal(declined, source="test")
+    headers = envelope.headers() | {"ce_time": rfc3339(datetime.now(UTC) - timedelta(minutes=6))}
+    old = Record(record.topic, record.key, record.value, as_headers(headers.items()))
+    await clinic.broker.publish([old], 1)
+    unwanted = PaymentUnwanted(
+        **of_hold(clinic, hold_id), payment_id=payment_id, reason="booking_expired", appointment_id=clinic.booking_id
+    )
+    await clinic.tell(unwanted, refund_of_difference(clinic, hold_id, payment_id))
+    mail = (await clinic.inbox(clinic.patient, 2))[1]
+    assert mail["subject"].startswith("Refund of PLN60")
 
 
 async def test_a_missed_visit_that_nobody_paid_for_has_no_sums(clinic: Clinic) -> None:

@@ -79,7 +79,9 @@ async def take_money(
     kept = await bookings.relock(tx, kept.id)
     await bookings.note(tx, kept.id, "payment_returned", "system")
     kept = await bookings.update(tx, kept)
-    unwanted = PaymentUnwanted(**kept.fact(), payment_id=payment_id, reason=f"booking_{kept.state}")
+    unwanted = PaymentUnwanted(
+        **kept.fact(), payment_id=payment_id, reason=f"booking_{kept.state}", appointment_id=kept.moves
+    )
     await tx.emit(unwanted, correlation_id=kept.id)
     return kept
 
@@ -117,7 +119,9 @@ async def give_back(tx: Transaction, appointment: Booking) -> int:
     """The appointment ended: what was paid for its moves goes back; how much that is."""
     total = 0
     for kept in await bookings.paid_moves_of(tx, appointment.id):
-        unwanted = PaymentUnwanted(**kept.fact(), payment_id=kept.payment_id, reason="appointment_ended")
+        unwanted = PaymentUnwanted(
+            **kept.fact(), payment_id=kept.payment_id, reason="appointment_ended", appointment_id=appointment.id
+        )
         await tx.emit(unwanted, correlation_id=appointment.id)
         total += kept.paid - kept.refunded
     return total

@@ -15,7 +15,9 @@ from events.contracts.booking import (
     BookingUnfulfillable,
     ConflictDetected,
     ConflictResolved,
+    DifferencePaid,
     HoldExpired,
+    PaymentUnwanted,
     WaitlistJoined,
     WaitlistOffered,
 )
@@ -133,6 +135,19 @@ async def tell_of_waiting(event: WaitlistJoined, tx: Transaction) -> None:
 async def offer_time(event: WaitlistOffered, tx: Transaction) -> None:
     """The first in line gets the link to the time that is kept for them."""
     await waitlist.offer(tx, event)
+
+
+@on(DifferencePaid)
+async def note_difference(event: DifferencePaid, tx: Transaction) -> None:
+    """What was paid for a dearer time is the appointment's."""
+    await money.note_difference(tx, event.booking_id, event.appointment_id)
+
+
+@on(PaymentUnwanted)
+async def note_unwanted_difference(event: PaymentUnwanted, tx: Transaction) -> None:
+    """It goes back, and the refund is the appointment's patient's to hear of."""
+    if event.appointment_id is not None:
+        await money.note_difference(tx, event.booking_id, event.appointment_id)
 
 
 @on(RefundIssued)

@@ -1,9 +1,15 @@
 """What payment says, and who is told of it. It has a topic of its own, so it may be here before the booking is."""
 
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
 from events import Transaction
 from events.contracts.payment import PaymentFailed, PaymentVoided, RefundFailed, RefundIssued
 from notification import repository, telling
 from notification.domain import Template
+
+FRESH = timedelta(minutes=5)
+"""How long a declined card is news."""
 
 
 async def tell_of_refund(tx: Transaction, event: RefundIssued) -> None:
@@ -27,9 +33,19 @@ async def tell_of_release(tx: Transaction, event: PaymentVoided) -> None:
 
 
 async def tell_of_decline(tx: Transaction, event: PaymentFailed) -> None:
-    """The card was declined; only true while the booking waits for its payment."""
-    booking = await telling.known(tx, event.booking_id)
+    """The card was declined; only true while the booking waits for its payment. A booking that stays unknown is a hold
+    that keeps a dearer time for an appointment, whose patient sits at the Checkout: nobody is told."""
+    assert tx.cause is not None, "only events are told of"
+    booking = await telling.find(tx, event.booking_id)
+    if booking is None and tx.cause.time < datetime.now(UTC) - FRESH:
+        return
+    booking = booking or await telling.known(tx, event.booking_id)
     await telling.patient(tx, booking, Template.PAYMENT_FAILED, f"payment {event.payment_id}")
+
+
+async def note_difference(tx: Transaction, booking_id: UUID, appointment_id: UUID) -> None:
+    """What is said of the booking's money is the appointment's."""
+    await repository.keep_difference(tx, booking_id, appointment_id)
 
 
 async def alert_of_failed_refund(tx: Transaction, event: RefundFailed) -> None:

@@ -15,10 +15,14 @@ from notification.repository import Booking
 
 async def move(tx: Transaction, event: BookingRescheduled) -> None:
     """Another time or another practitioner is told, another room is only remembered. Reminders follow the time."""
+    known = await repository.find(tx, event.booking_id)
     terms: dict[str, Any] = {"price": event.price.amount, "currency": event.price.currency}
+    if known is not None and known.terms.get("paid"):
+        # A price only rises when the difference was paid: until then the old time is kept (api.md).
+        terms["amount_due"] = known.terms["amount_due"] + max(0, event.price.amount - known.terms["price"])
     if event.by == "staff":
         terms["moved_by_clinic"] = True  # for good: cancelling is free from now on (api.md)
-    booking = await _remember_as_it_was(tx, event, **terms)
+    booking = await _remember_as_it_was(tx, event, known, **terms)
     if booking is None:
         return
     before, after = event.previous, event.visit
@@ -41,7 +45,8 @@ async def move(tx: Transaction, event: BookingRescheduled) -> None:
 
 async def alert_of_conflict(tx: Transaction, event: ConflictDetected) -> None:
     """The clinic has to decide what becomes of the appointment."""
-    booking = await _remember_as_it_was(tx, event)
+    known = await repository.find(tx, event.booking_id)
+    booking = await _remember_as_it_was(tx, event, known)
     if booking is not None:
         context = {"cause": event.cause, "resource": str(event.resource_id)}
         await telling.clinic(tx, booking, Template.CLINIC_CONFLICT, _conflict(event.conflict_id), **context)
@@ -54,10 +59,11 @@ async def forget_conflict(tx: Transaction, event: ConflictResolved) -> None:
     )
 
 
-async def _remember_as_it_was(tx: Transaction, event: AppointmentFact, **terms: Any) -> Booking | None:
+async def _remember_as_it_was(
+    tx: Transaction, event: AppointmentFact, known: Booking | None, **terms: Any
+) -> Booking | None:
     """Stores what the event says. It does not say whether the appointment stands or waits for approval: that stays.
     Of one that nothing was heard of (what was said lies behind the topic's retention) the former is likelier."""
-    known = await repository.find(tx, event.booking_id)
     return await bookings.remember(tx, event, known.status if known else BookingStatus.CONFIRMED, **terms)
 
 

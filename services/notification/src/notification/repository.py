@@ -109,6 +109,11 @@ _NOTE_REFUNDED = text("""
 UPDATE booking SET terms = terms || jsonb_build_object('refunded', CAST(:refunded AS bigint)), updated_at = now()
 WHERE id = :id AND tenant_id = :tenant AND terms ->> 'payment_id' = :payment
 """)
+_KEEP_DIFFERENCE = text("""
+INSERT INTO difference (booking_id, tenant_id, appointment_id) VALUES (:booking, :tenant, :appointment)
+ON CONFLICT DO NOTHING
+""")
+_APPOINTMENT_OF = text("SELECT appointment_id FROM difference WHERE booking_id = :booking AND tenant_id = :tenant")
 _ADDRESS = text("SELECT address_message(:tenant, :id, :address, :most)")
 _PAGE = text(f"""
 SELECT {_MESSAGE} FROM message
@@ -244,6 +249,19 @@ async def drop_queued(
         "not_of": not_of,
     }
     await tx.connection.execute(_DROP_QUEUED, parameters)
+
+
+async def keep_difference(tx: Transaction, booking_id: UUID, appointment_id: UUID) -> None:
+    """The booking is a hold that kept a dearer time for the appointment."""
+    parameters = {"booking": booking_id, "tenant": tx.tenant_id, "appointment": appointment_id}
+    await tx.connection.execute(_KEEP_DIFFERENCE, parameters)
+
+
+async def appointment_of(tx: Transaction, booking_id: UUID) -> UUID | None:
+    """The appointment for which the booking kept a dearer time, None for all others."""
+    parameters = {"booking": booking_id, "tenant": tx.tenant_id}
+    found: UUID | None = (await tx.connection.execute(_APPOINTMENT_OF, parameters)).scalar_one_or_none()
+    return found
 
 
 async def note_refunded(tx: Transaction, booking_id: UUID, payment_id: UUID, refunded: int) -> None:

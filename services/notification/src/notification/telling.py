@@ -14,11 +14,18 @@ CLINIC = "clinic"
 
 
 async def known(tx: Transaction, booking_id: UUID) -> Booking:
-    """The booking that money belongs to; `Early` while only the money is known."""
-    booking = await repository.find(tx, booking_id)
+    """The booking that money belongs to: of what was paid for a dearer time, the appointment that moves there. `Early`
+    while only the money is known."""
+    booking = await find(tx, booking_id)
     if booking is None:
         raise Early(f"the booking {booking_id} that this money belongs to is not known yet")
     return booking
+
+
+async def find(tx: Transaction, booking_id: UUID) -> Booking | None:
+    """Likewise; None while only the money is known."""
+    appointment_id = await repository.appointment_of(tx, booking_id)
+    return await repository.find(tx, appointment_id or booking_id)
 
 
 async def patient(

@@ -128,6 +128,9 @@ class PaymentUnwanted(BookingFact):
 
     payment_id: UUID
     reason: str = Field(examples=["already_paid"])
+    appointment_id: UUID | None = Field(
+        None, description="of a difference that was paid to move an appointment: that appointment"
+    )
 
 
 @declare("booking.booking_cancelled.v1", topic=BOOKING, key="booking_id")
