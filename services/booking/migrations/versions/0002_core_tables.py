@@ -47,6 +47,7 @@ CREATE TABLE resource (
   name text NOT NULL,
   active boolean NOT NULL,
   schedule_version bigint NOT NULL,
+  user_id uuid,
   PRIMARY KEY (tenant_id, id)
 );
 

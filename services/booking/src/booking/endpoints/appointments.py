@@ -111,6 +111,7 @@ async def list_appointments(
         "people": await service.people.search(clinic, q) if q is not None else None,
     }
     async with service.database.transaction(clinic) as tx:
+        conditions["providers"] = await access.own_providers(tx, asking)
         found = await bookings.agenda(tx, conditions=conditions, after=cursors.read(cursor), limit=limit + 1)
     page = found[:limit]
     last = page[-1] if len(found) > limit else None

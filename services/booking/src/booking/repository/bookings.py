@@ -205,7 +205,7 @@ async def agenda(
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[Booking]:
-    """Appointments by start, for staff. Conditions: since, until, provider, resource, status, people (a list of ids),
+    """Appointments by start, for staff. Conditions: since, until, provider, providers and people (lists of ids), status,
     offering, series, external_ref, updated_since; None says nothing."""
     clauses = ["tenant_id = :tenant", "contact_id IS NOT NULL"]
     parameters: dict[str, Any] = {"tenant": tx.tenant_id, "limit": limit}
@@ -224,6 +224,7 @@ _CONDITIONS = {
     "since": "start_at >= :since",
     "until": "start_at < :until",
     "provider": "provider_id = :provider",
+    "providers": "provider_id = ANY(:providers)",
     "offering": "offering_id = :offering",
     "status": "status = :status",
     "people": "person_id = ANY(:people)",

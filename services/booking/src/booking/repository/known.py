@@ -32,13 +32,14 @@ ON CONFLICT (tenant_id, offering_id, after_offering, of)
 DO UPDATE SET minutes = greatest(gap_rule.minutes, excluded.minutes)
 """)
 _RESOURCE = text("""
-INSERT INTO resource AS r (tenant_id, id, version, type, name, active, schedule_version)
-VALUES (:tenant, :id, :version, :type, :name, :active, :schedule_version)
+INSERT INTO resource AS r (tenant_id, id, version, type, name, active, schedule_version, user_id)
+VALUES (:tenant, :id, :version, :type, :name, :active, :schedule_version, :user)
 ON CONFLICT (tenant_id, id) DO UPDATE SET version = :version, type = :type, name = :name, active = :active,
-  schedule_version = :schedule_version
+  schedule_version = :schedule_version, user_id = :user
   WHERE r.version <= :version
 """)
 _NAMED = text("SELECT id, type, name FROM resource WHERE tenant_id = :tenant AND id = ANY(:ids)")
+_OF_USER = text("SELECT id FROM resource WHERE tenant_id = :tenant AND user_id = :user")
 _GONE = {
     OfferingState.TYPE: text("UPDATE offering SET active = false WHERE tenant_id = :tenant AND id = :id"),
     ResourceState.TYPE: text("UPDATE resource SET active = false WHERE tenant_id = :tenant AND id = :id"),
@@ -94,6 +95,7 @@ async def keep_resource(tx: Transaction, state: ResourceState) -> None:
         "name": state.name,
         "active": state.active,
         "schedule_version": state.schedule_version,
+        "user": state.user_id,
     }
     await tx.connection.execute(_RESOURCE, parameters)
 
@@ -107,3 +109,8 @@ async def named(tx: Transaction, ids: Iterable[UUID]) -> dict[UUID, tuple[str, s
     """Type and name of each of these resources."""
     rows = await tx.connection.execute(_NAMED, {"tenant": tx.tenant_id, "ids": list(ids)})
     return {row.id: (row.type, row.name) for row in rows}
+
+
+async def of_user(tx: Transaction, user_id: UUID | None) -> list[UUID]:
+    """The resources that are this account: a practitioner's own."""
+    return list((await tx.connection.execute(_OF_USER, {"tenant": tx.tenant_id, "user": user_id})).scalars())
