@@ -67,6 +67,44 @@ async def test_with_any_the_nearest_of_all_are_offered(clinic, ask):
     assert len({slot["start"] for slot in found}) == 5
 
 
+async def test_others_at_the_same_location_come_before_those_elsewhere(clinic, ask):
+    places = [
+        (await clinic.call("POST", "/locations", {"name": name}, expect=201))["id"] for name in ("Old Town", "Harbour")
+    ]
+    names = {"Anna": 0, "Far": 1, "Near": 0, "Nowhere": None}
+    people = {}
+    for name, place in names.items():
+        made = await clinic.practitioner(name, location_id=places[place] if place is not None else None)
+        people[made["id"]] = name
+    hours = {"weekly": {}, "overrides": [{"date": str(DAY), "ranges": [["10:00", "11:00"]]}]}
+    for name in ("anna", "near"):
+        await clinic.call("PUT", f"/resources/{name}/schedule", hours)
+    offering = await clinic.offering()
+    slots = (await clinic.availability(offering, DAY, provider="anna"))["slots"]
+    found = (await ask(slots[0]["slot_id"]))["alternatives"]
+    # Her own other time, then the colleague's at her place, then elsewhere, all of them the nearest first.
+    assert [people[slot["provider_id"]] for slot in found] == ["Anna", "Near", "Far", "Far", "Far"]
+    assert [slot["start"] for slot in found][:2] == [slots[1]["start"], slots[0]["start"]]
+    far = [abs(datetime.fromisoformat(s["start"]) - datetime.fromisoformat(slots[0]["start"])) for s in found[2:]]
+    assert far == sorted(far)
+
+
+async def test_all_alternatives_can_be_held_as_they_are(clinic, world, ask):
+    anna = await clinic.practitioner("Anna")
+    room = await clinic.resource("room", "Room")
+    offering = await clinic.offering(requirements=[{"type": "practitioner"}, {"type": "room"}])
+    refused = (await clinic.availability(offering, DAY))["slots"][4]
+    busy_until = datetime.fromisoformat(refused["end"]) + timedelta(hours=1)
+    await clinic.take(room, datetime.fromisoformat(refused["start"]), busy_until)
+    found = (await ask(refused["slot_id"]))["alternatives"]
+    listed = {slot["start"] for slot in (await clinic.availability(offering, DAY))["slots"]}
+    assert len(found) == 5
+    assert {slot["start"] for slot in found} <= listed
+    for slot in found:
+        offer = world.service.signer("offers").verify(slot["slot_id"], Offer)
+        assert [str(one.resource_id) for one in offer.candidates[0]] == [anna["id"], room["id"]]
+
+
 async def test_an_offer_whose_time_is_over_will_do_and_a_forged_one_will_not(clinic, make_clinic, world, ask):
     await clinic.practitioner()
     offering = await clinic.offering()

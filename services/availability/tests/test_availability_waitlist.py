@@ -4,6 +4,8 @@ import asyncio
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import text
+
 from availability.waiting import Waiting
 from events import Deleted, new_id
 from events.contracts.availability import WaitlistMatched
@@ -128,8 +130,6 @@ async def test_an_entry_whose_time_was_taken_meanwhile_is_found_again(clinic, wo
     await free(clinic, world, row)
     await matched(clinic, world, 1)
     async with world.service.database.transaction(clinic.id) as tx:
-        from sqlalchemy import text
-
         await tx.connection.execute(text("UPDATE waiting SET tried_at = now() - interval '2 minutes'"))
     other = await clinic.take(anna, at("10:00"), at("11:00"))
     await free(clinic, world, other)
