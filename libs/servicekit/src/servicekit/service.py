@@ -100,7 +100,12 @@ class Service:
 
     def _app(self, routers: tuple[APIRouter, ...]) -> FastAPI:
         app = FastAPI(
-            title=f"Holdfast {self.name}", version="1", docs_url=None, redoc_url=None, openapi_url="/openapi.json"
+            title=f"Holdfast {self.name}",
+            version="1",
+            docs_url=None,
+            redoc_url=None,
+            openapi_url="/openapi.json",
+            telemetry={"tracing": False, "metrics": False, "logs": False},  # looked up for every request otherwise
         )
         app.state.service = self
         problems.install(app)

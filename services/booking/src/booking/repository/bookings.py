@@ -205,7 +205,7 @@ async def agenda(
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[Booking]:
-    """Appointments by start, for staff. Conditions: since, until, provider, providers and people (lists of ids), status,
+    """Appointments by start, for staff. Conditions: since, until, provider, providers, people (lists of ids), status,
     offering, series, external_ref, updated_since; None says nothing."""
     clauses = ["tenant_id = :tenant", "contact_id IS NOT NULL"]
     parameters: dict[str, Any] = {"tenant": tx.tenant_id, "limit": limit}
