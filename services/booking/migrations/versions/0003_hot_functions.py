@@ -197,7 +197,9 @@ BEGIN
         IF mine.slot_id <> from_slot OR NOT mine.seated THEN RAISE EXCEPTION 'changed' USING ERRCODE = 'HF001'; END IF;
         IF from_slot = s.id THEN s.reserved := s.reserved - mine.seats; END IF;
       END IF;
-      IF s.reserved = 0 AND (s.resources IS NULL OR from_slot = s.id) THEN s.capacity := p_capacity; END IF;
+      IF s.reserved = 0 AND s.resources IS NULL AND from_slot IS DISTINCT FROM s.id THEN
+        s.capacity := p_capacity;
+      END IF;
       IF s.reserved + p_seats > s.capacity THEN RAISE EXCEPTION 'taken' USING ERRCODE = 'HF001'; END IF;
 
       ids := p_resources[first:last];

@@ -199,8 +199,9 @@ def vacated(booking: Booking, slot: Slot) -> list[Event | Deleted]:
 
 def left_behind(before: Booking, old: Slot, now: Booking, new: Slot) -> list[Event | Deleted]:
     """The occupancy rows that a move leaves: those of the old slot which the new one does not replace by its own."""
-    if old.id == new.id and new.capacity > 1:
-        return []
-    kept = {resource.id for resource in now.resources} if old.capacity == new.capacity == 1 else set()
+    by_the_same = old.id == new.id or old.capacity == new.capacity == 1
+    kept = {resource.id for resource in now.resources} if by_the_same else set()
     gone = replace(before, version=now.version, resources=[r for r in before.resources if r.id not in kept])
+    if old.id == new.id:  # it changed its resources: nobody else is in it
+        return vacated(gone, replace(new, reserved=0))
     return vacated(gone, old)
