@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from booking import access, approvals, catalogue, conflicts, offers, rules, waitlist
-from booking.domain import Action, State, Trigger, decide, fee_of, fee_percent_of
+from booking.domain import Action, State, Trigger, decide, fee_of, fee_percent_of, reminder_at
 from booking.errors import IllegalTransition, refusal
 from booking.holds import by_whom
 from booking.model import Booking, left_behind, occupied
@@ -47,7 +47,10 @@ async def to_offer(
     staff: bool,
     resolution: str = "gone",
 ) -> Booking:
-    """Moves an appointment, seen without a lock, that the asker may move."""
+    """Moves an appointment, seen without a lock, that the asker may move. Again: as the first time."""
+    require_movable(seen, staff=staff)
+    if seen.offer == slot_id:
+        return seen
     offer = await check(tx, signer, seen, slot_id, staff=staff)
     return await exchange(
         tx, seen, offer, slot_id, by_staff=staff, by=by_whom(asking, tx.tenant_id), resolution=resolution
@@ -90,9 +93,10 @@ async def exchange(
         fee = fee_of(percent, price=booking.price, paid=booking.paid - booking.refunded)
     candidate = offers.candidates(offer)[taken.candidate]
     again = candidate.needs_approval and not by_staff and booking.status is State.CONFIRMED
-    deadline = None
+    deadline = remind_at = None
     if again or booking.status is State.PENDING_APPROVAL:
         deadline = await approvals.deadline_for(tx, booking, taken.slot.start)
+        remind_at = reminder_at(datetime.now(UTC), deadline)
         await slots.keep_claims(tx, booking, taken.slot, deadline)
     moved = await bookings.update(
         tx,
@@ -107,6 +111,7 @@ async def exchange(
         price=min(booking.price, offer.amount * booking.seats) if price is None else price,
         needs_approval=candidate.needs_approval,
         claim_until=deadline or FOREVER,
+        remind_at=remind_at,
         moved_by_clinic=booking.moved_by_clinic or by_staff,
         move_fee=booking.move_fee + fee,
         arrived_at=None,
