@@ -356,6 +356,25 @@ class Clinic:
         query = "SELECT resource_id, lower(during) AS low, upper(during) AS high, owner_id FROM claim"
         return {(row["resource_id"], row["low"], row["high"], row["owner_id"]) for row in await self.stored(query)}
 
+    async def in_step(self) -> set[tuple[UUID, datetime, datetime, UUID]]:
+        """The claims, after a look that what was said of occupancy is the same, and that seats are counted right."""
+        said = {
+            (
+                UUID(row["resource_id"]),
+                datetime.fromisoformat(row["claim_start"]),
+                datetime.fromisoformat(row["claim_end"]),
+                UUID(row["owner_id"]),
+            )
+            for row in (await self.occupancy()).values()
+            if not row.get("cancelled")
+        }
+        claims = await self.claims()
+        assert said == claims
+        miscounted = """SELECT s.id, s.reserved, s.status FROM slot s WHERE s.reserved <> (
+            SELECT coalesce(sum(b.seats), 0) FROM booking b WHERE b.slot_id = s.id AND b.seated)"""
+        assert await self.stored(miscounted) == []
+        return claims
+
 
 @pytest.fixture(scope="session")
 async def service(service_environment: ServiceEnvironment, identity: tuple[str, Tokens]) -> AsyncIterator[Service]:
