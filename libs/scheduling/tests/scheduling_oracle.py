@@ -98,7 +98,7 @@ def day_of(local: int) -> date:
 def where(name: str) -> Path:
     """The compiled file that zoneinfo reads too: the first on its search path, else the tzdata package's."""
     package = Path(str(files("tzdata"))) / "zoneinfo"
-    return next(path for place in (*zoneinfo.TZPATH, package) if (path := Path(place) / name).is_file())
+    return next(path for place in (*map(Path, zoneinfo.TZPATH), package) if (path := place / name).is_file())
 
 
 @lru_cache(maxsize=1024)

@@ -29,7 +29,7 @@ from scheduling.zones import day_span, local_date, names, to_local, to_utc, wall
 QUARTERS = tuple(LocalRange(minute, minute + 15) for minute in range(0, DAY, 15))
 LONG = tuple(LocalRange(a, b) for a, b in ((0, 95), (95, 130), (130, 145), (145, 150), (150, 180), (180, 720)))
 ODD = tuple(LocalRange(a, b) for a, b in ((0, 125), (125, 165), (240, 1380), (1385, 1440)))
-TIMES = Starts(tuple(tuple(range(0, DAY, 5)) for _ in WEEKDAYS))
+TIMES = Starts(tuple(tuple(range(0, DAY, 15)) for _ in WEEKDAYS))
 
 
 class Sweep:
@@ -63,7 +63,7 @@ class Sweep:
         first = day_of(min(before, after)) - timedelta(days=1)
         last = day_of(max(before, after)) + timedelta(days=1)
         days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-        margin = abs(after - before) + 180
+        margin = abs(after - before) + 300
         walk = Walk(
             own,
             (days[0] - EPOCH).days * DAY + at - max(before, after) - margin,
@@ -127,8 +127,8 @@ class Sweep:
             self.same("templates", where, found, tuple(sorted(expected)), 2 * len(expected))
 
     def starts(self, walk: Walk, tz: ZoneInfo, days: list[date], where: str) -> None:
-        """Listed starts, one every 5 minutes."""
-        expected = {walk.at(day, minute) for day in days for minute in range(0, DAY, 5)}
+        """Listed starts, one every quarter of an hour."""
+        expected = {walk.at(day, minute) for day in days for minute in range(0, DAY, 15)}
         self.same("starts", where, TIMES.expand(tz, days[0], days[-1]), tuple(sorted(expected)), len(expected))
 
     def series(self, walk: Walk, tz: ZoneInfo, at: int, days: list[date], near: range, where: str) -> None:
