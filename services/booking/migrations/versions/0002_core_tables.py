@@ -143,6 +143,8 @@ CREATE TABLE conflict (
   booking_id uuid NOT NULL REFERENCES booking (id),
   resource_id uuid NOT NULL,
   cause text NOT NULL CHECK (cause IN ('external_event', 'time_off', 'schedule', 'deactivated')),
+  -- the visit's when it was found: what is kept is kept at that time
+  start_at timestamptz NOT NULL,
   status text NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'resolved')),
   resolution text,
   created_at timestamptz NOT NULL DEFAULT now(),

@@ -12,8 +12,11 @@ from scheduling.times_off import stretches
 async def put_external(tx: Transaction, event: Busy) -> None:
     """An external event came, moved, or went to another resource."""
     await blocks.lock(tx, event.resource_id)
-    if await blocks.put(tx, event.key(), event.resource_id, event.start, event.end, event.version, "external_event"):
-        await conflicts.lifted(tx, [event.resource_id])
+    touched = await blocks.put(
+        tx, event.key(), event.resource_id, event.start, event.end, event.version, "external_event"
+    )
+    if touched:
+        await conflicts.lifted(tx, touched)
         await conflicts.landed(tx, event.resource_id, "external_event", event.start, event.end)
 
 
@@ -27,11 +30,14 @@ async def remove_external(tx: Transaction, gone: Deleted) -> None:
 async def put_time_off(tx: Transaction, event: TimeOffState) -> None:
     """Time off, a block for each time that it comes back."""
     await blocks.lock(tx, event.resource_id)
-    await blocks.remove_all(tx, _prefix(event.key()), event.version - 1)
+    prefix = _prefix(event.key())
+    if await blocks.newest(tx, prefix) >= event.version:
+        return
+    before = await blocks.remove_all(tx, prefix, event.version)
     for number, (start, end) in enumerate(stretches(event.start, event.end, event.rrule, event.time_zone)):
-        key = f"{_prefix(event.key())}{number}"
-        if await blocks.put(tx, key, event.resource_id, start, end, event.version, "time_off"):
-            await conflicts.landed(tx, event.resource_id, "time_off", start, end)
+        await blocks.put(tx, f"{prefix}{number}", event.resource_id, start, end, event.version, "time_off")
+        await conflicts.landed(tx, event.resource_id, "time_off", start, end)
+    await conflicts.lifted(tx, before)
 
 
 async def remove_time_off(tx: Transaction, gone: Deleted) -> None:

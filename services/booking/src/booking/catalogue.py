@@ -6,7 +6,8 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from booking import hours
+from booking import hours, offers
+from booking.model import Booking
 from booking.repository import known
 from events import Transaction
 from events.contracts.availability import OfferingState, ResourceState
@@ -38,6 +39,19 @@ async def resources(tx: Transaction, ids: list[UUID]) -> dict[UUID, ResourceStat
     """The resources by id, as far as they are known here."""
     found = [await copies.find(tx, ResourceState, f"resource:{resource_id}") for resource_id in ids]
     return {resource.resource_id: resource for resource in found if resource is not None}
+
+
+async def still_works(tx: Transaction, booking: Booking) -> bool:
+    """Whether the booking's resources are active and work at its time. A schedule that is no newer than the offer says
+    nothing: it is older news than what availability knew."""
+    offer = offers.read_again(booking.offer)
+    offered = {one.resource_id: one.schedule_version for group in offer.candidates for one in group}
+    known_now = await resources(tx, [resource.id for resource in booking.resources])
+    return len(known_now) == len(booking.resources) and all(
+        hours.fits(state, booking.start_at, booking.end_at)
+        for state in known_now.values()
+        if not state.active or state.schedule_version > offered.get(state.resource_id, 0)
+    )
 
 
 async def as_of_now(

@@ -35,11 +35,11 @@ async def landed(tx: Transaction, resource_id: UUID, cause: ConflictCause, start
 
 
 async def lifted(tx: Transaction, resource_ids: Iterable[UUID]) -> None:
-    """A block of these resources is gone: conflicts that it alone had made are over."""
+    """A block of these resources is gone or has moved: conflicts that it alone had made are over."""
     for resource_id in resource_ids:
         for conflict in await rows.open_on(tx, resource_id, ("external_event", "time_off")):
             booking = await rows.booking_of(tx, conflict)
-            if not await blocks.are_on(tx, booking, [resource_id]):
+            if not await blocks.are_on(tx, booking, [resource_id], kind=conflict.cause):
                 await _close(tx, conflict, booking, "gone")
 
 
@@ -73,7 +73,7 @@ async def _open(tx: Transaction, found: Iterable[Booking], resource_id: UUID, ca
         if booking.status not in STANDING:
             continue
         conflict_id = new_id()
-        if await rows.add(tx, conflict_id, booking.id, resource_id, cause):
+        if await rows.add(tx, conflict_id, booking, resource_id, cause):
             event = ConflictDetected(
                 **booking.appointment_fact(), conflict_id=conflict_id, cause=cause, resource_id=resource_id
             )

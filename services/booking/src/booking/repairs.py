@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from booking import conflicts, endings, moves, waitlist
+from booking import conflicts, endings, moves, offers, waitlist
 from booking.errors import IllegalTransition
 from booking.holds import by_whom
 from booking.model import Booking
@@ -79,6 +79,8 @@ async def resolve(
     kind, _, slot_id = option.partition(".")
     by = by_whom(asking, tx.tenant_id)
     if kind in ("reschedule", "substitute") and slot_id:
+        if kind == "substitute":
+            await _require_same_start(tx, signer, conflict, slot_id)
         booking = await moves.reschedule(tx, signer, conflict.booking_id, slot_id, asking, resolution=kind)
     elif option == "waitlist":
         booking = await _to_waitlist(tx, sealer, conflict, by)
@@ -90,7 +92,17 @@ async def resolve(
         raise ValidationFailed.of("option", "is none of this conflict's options")
     now = await rows.find(tx, conflict_id)
     assert now is not None
+    if not await rows.resolved_here(tx, conflict_id):
+        raise IllegalTransition(
+            f"Somebody was faster: this conflict is resolved ({now.resolution}). Nothing was changed."
+        )
     return Resolved(now, booking)
+
+
+async def _require_same_start(tx: Transaction, signer: Signer, conflict: Conflict, slot_id: str) -> None:
+    booking = await rows.booking_of(tx, conflict)
+    if offers.instant(offers.read(signer, slot_id, tx.tenant_id).start) != booking.start_at:
+        raise ValidationFailed.of("option", "is at another time than the visit: that is no substitute")
 
 
 async def _to_waitlist(tx: Transaction, sealer: Sealer, conflict: Conflict, by: str) -> Booking:

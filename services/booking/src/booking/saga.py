@@ -5,7 +5,7 @@ from uuid import UUID
 
 from booking import approvals, catalogue, conflicts, differences, giving_back, holds, offers
 from booking.domain import Action, State, Trigger, decide
-from booking.errors import SlotTaken
+from booking.errors import refusal
 from booking.model import Booking, Slot, occupied, vacated
 from booking.repository import blocks, bookings, slots
 from booking.repository.slots import FOREVER, Refused
@@ -64,11 +64,14 @@ async def _remember(tx: Transaction, booking: Booking, payment_id: UUID, amount:
 async def accept(tx: Transaction, booking: Booking, *, payment_id: UUID | None) -> Booking:
     """What was due is there: the locked booking is confirmed, or waits for the clinic's approval.
 
-    Claims that are gone, or an external event that came meanwhile, make it unfulfillable: the money goes back.
+    Claims that are gone, and an external event or other working hours that came meanwhile, make it unfulfillable: the
+    money goes back.
     """
     await slots.share_locks(tx, booking)
     if await blocks.are_on(tx, booking):
         return await give_up(tx, booking, payment_id, reason="blocked")
+    if not await catalogue.still_works(tx, booking):
+        return await give_up(tx, booking, payment_id, reason="stale")
     if not booking.needs_approval:
         return await confirm(tx, booking, payment_id=payment_id, by="system")
     slot = await slots.of(tx, booking)
@@ -154,7 +157,7 @@ def _after(left: list[Event], slot: Slot) -> list[Event]:
 async def give_up(tx: Transaction, booking: Booking, payment_id: UUID | None, *, reason: str) -> Booking:
     """The time cannot be given: whatever the locked booking still has is freed, and the money goes back."""
     if payment_id is None:  # nothing was paid: the request itself is refused, and with it all of this undone
-        raise SlotTaken
+        raise refusal(reason, None)
     booking = await giving_back.give_back(
         tx,
         booking,

@@ -14,7 +14,8 @@ _BLOCKED = text("""
 SELECT EXISTS (SELECT FROM block b, clinic c WHERE c.tenant_id = :tenant AND b.tenant_id = :tenant
   AND b.resource_id = ANY(:resources)
   AND b.during && tstzrange(:start - c.external_buffer, :end + c.external_buffer)
-  AND (b.kind = 'external_event' OR b.during && tstzrange(:start, :end)))
+  AND (b.kind = 'external_event' OR b.during && tstzrange(:start, :end))
+  AND (CAST(:kind AS text) IS NULL OR b.kind = :kind))
 """)
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(CAST(:resource AS text), 0))")
 _BLOCK = text("""
@@ -22,13 +23,16 @@ INSERT INTO block AS b (tenant_id, key, resource_id, during, version, kind)
 VALUES (:tenant, :key, :resource, tstzrange(:start, :end), :version, :kind)
 ON CONFLICT (tenant_id, key) DO UPDATE SET resource_id = :resource, during = tstzrange(:start, :end), version = :version
   WHERE b.version < :version
-RETURNING 1
+RETURNING old.resource_id
 """)
 _UNBLOCK = text("""
 DELETE FROM block WHERE tenant_id = :tenant AND key = :key AND version <= :version RETURNING resource_id
 """)
 _UNBLOCK_ALL = text("""
 DELETE FROM block WHERE tenant_id = :tenant AND starts_with(key, :prefix) AND version <= :version RETURNING resource_id
+""")
+_NEWEST = text("""
+SELECT coalesce(max(version), 0) FROM block WHERE tenant_id = :tenant AND starts_with(key, :prefix)
 """)
 # By the claims of the resource: what is live and reaches beyond now.
 _ON_RESOURCE = text(f"""
@@ -41,13 +45,17 @@ ORDER BY start_at, id
 """)
 
 
-async def are_on(tx: Transaction, booking: Booking, resources: Iterable[UUID] | None = None) -> bool:
-    """Whether time off lies on the visit, or an external event on it or nearer to it than the clinic's buffer."""
+async def are_on(
+    tx: Transaction, booking: Booking, resources: Iterable[UUID] | None = None, *, kind: str | None = None
+) -> bool:
+    """Whether time off lies on the visit, or an external event on it or nearer to it than the clinic's buffer; of one
+    `kind` alone if that is named."""
     parameters = {
         "tenant": tx.tenant_id,
         "resources": list(resources) if resources is not None else [resource.id for resource in booking.resources],
         "start": booking.start_at,
         "end": booking.end_at,
+        "kind": kind,
     }
     return bool((await tx.connection.execute(_BLOCKED, parameters)).scalar_one())
 
@@ -59,8 +67,9 @@ async def lock(tx: Transaction, resource_id: UUID) -> None:
 
 async def put(
     tx: Transaction, key: str, resource_id: UUID, start: datetime, end: datetime, version: int, kind: str
-) -> bool:
-    """Stores a block under the resource's lock; False when it is known in this version or a newer one."""
+) -> set[UUID]:
+    """Stores a block under the resource's lock; the resources that it lies on and lay on before, none when it is known
+    in this version or a newer one."""
     parameters = {
         "tenant": tx.tenant_id,
         "key": key,
@@ -70,7 +79,15 @@ async def put(
         "version": version,
         "kind": kind,
     }
-    return (await tx.connection.execute(_BLOCK, parameters)).scalar_one_or_none() is not None
+    stored = (await tx.connection.execute(_BLOCK, parameters)).one_or_none()
+    return {resource_id, stored.resource_id or resource_id} if stored else set()
+
+
+async def newest(tx: Transaction, prefix: str) -> int:
+    """The newest version of the blocks whose keys begin so; 0 when there are none."""
+    parameters = {"tenant": tx.tenant_id, "prefix": prefix}
+    version: int = (await tx.connection.execute(_NEWEST, parameters)).scalar_one()
+    return version
 
 
 async def remove(tx: Transaction, key: str, version: int) -> UUID | None:

@@ -28,12 +28,12 @@ class Conflict:
 
 
 _COLUMNS = "id, booking_id, resource_id, cause, status, resolution, created_at, resolved_at"
-# What the clinic has decided to keep as it is does not come up again for the same reason.
+# What the clinic has decided to keep as it is does not come up again for the same reason at the same time.
 _ADD = text("""
-INSERT INTO conflict (id, tenant_id, booking_id, resource_id, cause)
-SELECT :id, :tenant, :booking, :resource, :cause
+INSERT INTO conflict (id, tenant_id, booking_id, resource_id, cause, start_at)
+SELECT :id, :tenant, :booking, :resource, :cause, :start
 WHERE NOT EXISTS (SELECT FROM conflict WHERE booking_id = :booking AND resource_id = :resource AND cause = :cause
-                    AND resolution = 'keep')
+                    AND start_at = :start AND resolution = 'keep')
 ON CONFLICT (booking_id, resource_id, cause) WHERE status = 'open' DO NOTHING
 RETURNING 1
 """)
@@ -49,16 +49,20 @@ _CLOSE = text("""
 UPDATE conflict SET status = 'resolved', resolution = :resolution, resolved_at = now()
 WHERE id = :id AND tenant_id = :tenant AND status = 'open' RETURNING 1
 """)
+_RESOLVED_HERE = text("""
+SELECT EXISTS (SELECT FROM conflict WHERE id = :id AND tenant_id = :tenant AND resolved_at = now())
+""")
 
 
-async def add(tx: Transaction, conflict_id: UUID, booking_id: UUID, resource_id: UUID, cause: str) -> bool:
+async def add(tx: Transaction, conflict_id: UUID, booking: Booking, resource_id: UUID, cause: str) -> bool:
     """A new open conflict; False when it is known, or was decided to be kept."""
     parameters = {
         "id": conflict_id,
         "tenant": tx.tenant_id,
-        "booking": booking_id,
+        "booking": booking.id,
         "resource": resource_id,
         "cause": cause,
+        "start": booking.start_at,
     }
     return (await tx.connection.execute(_ADD, parameters)).scalar_one_or_none() is not None
 
@@ -104,6 +108,11 @@ async def close(tx: Transaction, conflict_id: UUID, resolution: str) -> bool:
     """Resolves an open conflict; False when it was resolved already."""
     parameters = {"id": conflict_id, "tenant": tx.tenant_id, "resolution": resolution}
     return (await tx.connection.execute(_CLOSE, parameters)).scalar_one_or_none() is not None
+
+
+async def resolved_here(tx: Transaction, conflict_id: UUID) -> bool:
+    """Whether it is this transaction that has resolved the conflict, and not one that was faster."""
+    return bool((await tx.connection.execute(_RESOLVED_HERE, {"id": conflict_id, "tenant": tx.tenant_id})).scalar_one())
 
 
 def _conflict(row: Row[Any]) -> Conflict:
