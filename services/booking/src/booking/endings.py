@@ -46,10 +46,13 @@ async def cancel(
 
 
 def cancellation_fee(booking: Booking, *, by_staff: bool, charge_fee: bool) -> int:
-    """What is kept: nothing when the clinic calls off (unless it says so) or has moved the visit before."""
-    if booking.status is not State.CONFIRMED or booking.moved_by_clinic or (by_staff and not charge_fee):
+    """What is kept: nothing when the clinic calls off (unless it says so) or has moved the visit before. What does not
+    stand yet costs nothing but what an earlier late move did."""
+    if booking.moved_by_clinic or (by_staff and not charge_fee):
         return 0
-    percent = fee_percent_of(booking.terms, start=booking.start_at, now=datetime.now(UTC), percent="fee_percent")
+    percent = 0
+    if booking.status is State.CONFIRMED:
+        percent = fee_percent_of(booking.terms, start=booking.start_at, now=datetime.now(UTC), percent="fee_percent")
     kept = booking.paid - booking.refunded
     return min(fee_of(percent, price=booking.price, paid=kept) + booking.move_fee, kept)
 
@@ -82,9 +85,9 @@ async def call_off(
 def _refund(booking: Booking, fee: int) -> Refund:
     if booking.payment_status == "voided":
         return Refund(booking.paid, fee, "voided")
-    if booking.status is State.CANCELLED and booking.payment_status in ("refunded", "partially_refunded"):
-        return Refund(booking.refunded, fee, "succeeded")
     amount = max(0, booking.paid - booking.refunded - fee)
+    if booking.status is State.CANCELLED and booking.refunded and not amount:
+        return Refund(booking.refunded, fee, "succeeded")
     return Refund(amount, fee, "pending" if amount else "none")
 
 
