@@ -275,6 +275,18 @@ async def test_a_hold_survives_a_schedule_in_which_it_still_fits(clinic: Clinic)
     assert (await clinic.get(unpaid))["status"] == "confirmed"
 
 
+async def test_an_event_of_a_clinic_that_is_not_known_yet_is_kept(clinic: Clinic) -> None:
+    other = Clinic(clinic.service, clinic.client, clinic.tokens)
+    kind, anna = await other.offering(), await other.resource()
+    event = Busy(
+        tenant_id=other.tenant_id, version=1, connection_id=new_id(), resource_id=anna.resource_id, external_key="x",
+        generation=1, start=NEXT_WEEK, end=NEXT_WEEK + HOUR,
+    )  # fmt: skip
+    await other.tell(handlers.block_time, event)
+    await other.open()
+    assert code(await other.hold(other.offer(kind, [anna]))) == (409, "slot-taken")
+
+
 async def test_what_is_past_or_elsewhere_is_no_conflict(visit: Visit) -> None:
     now = datetime.now(UTC)
     await visit.event(now - 3 * HOUR, now - 2 * HOUR)

@@ -1,5 +1,6 @@
 """The waitlist: what comes free goes to the first in line in the transaction that frees it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,7 +9,8 @@ from uuid import UUID
 import httpx
 import pytest
 
-from booking import handlers, jobs
+from booking import endings, handlers, jobs
+from booking.repository import bookings
 from events import new_id
 from events.contracts.availability import OfferingState, ResourceState, WaitlistMatched
 from events.contracts.calendar import Busy
@@ -416,6 +418,35 @@ async def test_a_class_that_everybody_left_is_offered_as_a_whole_again(clinic: C
     await offered(clinic, entry)
     assert (await clinic.hold(slot)).status_code == 201
     assert code(await clinic.hold(slot)) == (409, "slot-taken")
+
+
+async def test_what_needs_no_practitioner_goes_down_the_line_too(clinic: Clinic) -> None:
+    kind, room = await clinic.offering(), await clinic.resource("room", schedule=None)
+    booking = await clinic.appointment(clinic.offer(kind, [room]))
+    wishes = await join(clinic, kind, provider_id=str((await clinic.resource()).resource_id))
+    entry = await join(clinic, kind)
+    await clinic.do("PUT", booking, "cancel")
+    hold = await offered(clinic, entry)
+    assert await status(clinic, wishes) == "waiting"
+    assert code(await clinic.hold(clinic.offer(kind, [room]))) == (409, "slot-taken")
+    assert (await clinic.request(hold)).status_code == 201
+
+
+async def test_who_leaves_while_a_time_is_offered_to_them_gives_it_up(clinic: Clinic) -> None:
+    freed = Freed(clinic)
+    await freed.prepare()
+    gone = await freed.cancelled()
+    first, second = await join(clinic, freed.kind), await join(clinic, freed.kind)
+    async with clinic.service.database.transaction(clinic.tenant_id) as tx:
+        booking = await bookings.lock(tx, UUID(gone))
+        assert booking is not None
+        await endings.call_off(tx, booking, by_staff=True, by="staff", fee=0, reason=None)
+        leaving = asyncio.create_task(leave(clinic, first))
+        await asyncio.sleep(0.3)
+        assert not leaving.done()
+    assert (await leaving).status_code == 204
+    assert await status(clinic, first) == "passed"
+    await offered(clinic, second)
 
 
 # -- what availability finds ----------------------------------------------------------------------------------------

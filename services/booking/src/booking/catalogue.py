@@ -1,7 +1,7 @@
 """What booking knows of the clinic and of what it offers: its own copies, fed by events."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -19,6 +19,12 @@ from servicekit.capabilities import Offer, OfferedResource
 async def tenant(tx: Transaction) -> TenantChanged:
     """The clinic."""
     return await copies.expect(tx, TenantChanged, str(tx.tenant_id))
+
+
+async def external_buffer(tx: Transaction) -> timedelta:
+    """How far visits keep from external events. Nothing is booked in a clinic of which nothing has come yet."""
+    clinic = await copies.find(tx, TenantChanged, str(tx.tenant_id))
+    return timedelta(minutes=clinic.settings.external_buffer_minutes if clinic else 0)
 
 
 async def offering(tx: Transaction, offering_id: UUID) -> OfferingState:

@@ -26,9 +26,7 @@ async def landed(tx: Transaction, resource_id: UUID, cause: ConflictCause, start
     now = datetime.now(UTC)
     if end <= now:
         return
-    pad = timedelta()
-    if cause == "external_event":
-        pad = timedelta(minutes=(await catalogue.tenant(tx)).settings.external_buffer_minutes)
+    pad = await catalogue.external_buffer(tx) if cause == "external_event" else timedelta()
     since, until = max(start - pad, now - FAR), min(end, now + FAR) + pad
     found = await blocks.bookings_on(tx, resource_id, since, until)
     await _open(tx, found, resource_id, cause)

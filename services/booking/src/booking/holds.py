@@ -178,9 +178,8 @@ def by_whom(asking: Principal, tenant_id: UUID) -> str:
 async def leave_waitlist(tx: Transaction, entry_id: UUID, asking: Principal) -> None:
     """Gives a place in the line up, and with it what is offered. Again: as the first time."""
     entry = await waitlist.visible(tx, entry_id, asking)
-    if entry.status == "offered":
+    status = await waitlist.leave(tx, entry.id) if entry.status == "waiting" else entry.status
+    if status == "offered":
         booking = await bookings.lock(tx, entry.hold_id)
         if booking is not None and decide(booking.state, Trigger.RELEASE) is Action.FREE:
             await drop(tx, booking, by_whom(asking, tx.tenant_id))
-        return
-    await waitlist.leave(tx, entry.id)

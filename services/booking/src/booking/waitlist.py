@@ -110,12 +110,13 @@ async def _check(tx: Transaction, window: Window) -> None:
         raise ValidationFailed.of("to", f"leaves less than the visit's {offering.duration_minutes} minutes")
 
 
-async def leave(tx: Transaction, entry_id: UUID) -> None:
-    """The entry waits no more; nothing when it does not wait any longer."""
+async def leave(tx: Transaction, entry_id: UUID) -> str | None:
+    """The entry waits no more; its status, `passed` unless it was offered something just now or taken before."""
     entry = await entries.lock(tx, entry_id)
     if entry is not None and entry.status == "waiting":
-        gone = await entries.change(tx, entry, "passed")
-        await tx.emit(_tombstone(gone), correlation_id=gone.id)
+        entry = await entries.change(tx, entry, "passed")
+        await tx.emit(_tombstone(entry), correlation_id=entry.id)
+    return entry.status if entry is not None else None
 
 
 async def visible(tx: Transaction, entry_id: UUID, asking: Principal) -> Entry:
