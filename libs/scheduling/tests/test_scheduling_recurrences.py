@@ -130,6 +130,6 @@ def test_refusals(rule: str) -> None:
     ],
 )
 def test_rules_that_rarely_match_still_end(rule: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()  # not the time that a busy machine keeps us waiting
     shown(rule, datetime(2026, 2, 2, 9, tzinfo=UTC), "UTC")
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
