@@ -297,9 +297,7 @@ def main() -> None:
             with psycopg.connect(admin, autocommit=True) as connection:
                 filling = Filling(connection)
                 rows = asyncio.run(
-                    measure(
-                        settings, filling, only=arguments.only, tenants=arguments.tenants, past=arguments.past
-                    )
+                    measure(settings, filling, only=arguments.only, tenants=arguments.tenants, past=arguments.past)
                 )
             for row in rows:
                 print(json.dumps(row))

@@ -139,7 +139,7 @@ BEGIN
     UNION ALL
     SELECT * FROM occupancy AS b
     WHERE b.tenant_id = p_tenant AND b.offering_id = ANY (p_offerings) AND b.resource_id = ANY (p_resources)
-      AND NOT b.freed AND NOT b.cancelled AND b.claim_end > opens_wide AND b.claim_start < closes_wide
+      AND NOT b.freed AND b.claim_end > opens_wide AND b.claim_start < closes_wide
       AND b.claim_end < closes_wide + interval '24 h'
       AND (b.expires_at IS NULL OR b.expires_at > now() AND (b.claim_end <= opens OR b.claim_start >= closes))
       AND b.owner_id IS DISTINCT FROM p_ignore
@@ -147,6 +147,7 @@ BEGIN
     SELECT * FROM occupancy AS c
     WHERE c.tenant_id = p_tenant AND c.offering_id = p_offering AND c.resource_id = ANY (p_resources)
       AND NOT c.freed AND c.cancelled AND c.claim_end > opens AND c.claim_start < closes
+      AND NOT c.offering_id = ANY (p_offerings)
     UNION ALL
     SELECT * FROM occupancy AS d
     WHERE d.tenant_id = p_tenant AND d.owner_id = p_ignore AND d.resource_id = ANY (p_resources)

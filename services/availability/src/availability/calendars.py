@@ -27,7 +27,8 @@ LONGEST = DAY
 """No visit takes longer with its buffers (booking's CHECK)."""
 
 KINDS = {"practitioner": "p", "room": "r", "equipment": "e", "virtual": "v"}
-_KEPT_HOURS = 32
+_KEPT_HOURS = 16
+_KEPT_CHUNKS = 12
 _PACK = msgspec.msgpack.Encoder(uuid_format="bytes")
 
 
@@ -139,10 +140,13 @@ class Resource:
         asks as if there were none.
         """
         key = (duration, step, starts, asked.first_chunk, asked.chunks, holidays)
-        if (found := self._hours.get(key)) is None:
+        if (found := self._hours.get(key)) is not None:
+            return found
+        found = self._expanded(duration, step, starts, asked, holidays)
+        if asked.chunks <= _KEPT_CHUNKS:  # years, as for a series, are asked for rarely and take much room
             if len(self._hours) >= _KEPT_HOURS:
                 del self._hours[next(iter(self._hours))]
-            found = self._hours[key] = self._expanded(duration, step, starts, asked, holidays)
+            self._hours[key] = found
         return found
 
     def _expanded(self, duration: int, step: int, starts: Starts | None, asked: Range, holidays: bool) -> int:

@@ -4,6 +4,7 @@ Every search reads the catalogue's versions in the same statement as what is tak
 serves only while they are the same, so a request never sees a former catalogue, and reads it again only after a change.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -142,6 +143,7 @@ class Directories:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._kept: OrderedDict[UUID, Directory] = OrderedDict()
+        self._loading: dict[UUID, asyncio.Lock] = {}
 
     def kept(self, tenant_id: UUID) -> Directory | None:
         """What was read before; it may be out of date."""
@@ -149,16 +151,26 @@ class Directories:
             self._kept.move_to_end(tenant_id)
         return found
 
-    async def load(self, tenant_id: UUID) -> Directory:
-        """Reads the catalogue. Resources whose rows are as they were keep their expanded hours."""
-        former = self._kept.get(tenant_id)
-        async with self._database.transaction(tenant_id) as tx:
-            found = await _load(tx, former)
-        self._kept[tenant_id] = found
-        self._kept.move_to_end(tenant_id)
-        if len(self._kept) > _CLINICS_KEPT:
-            self._kept.popitem(last=False)
-        return found
+    async def load(self, tenant_id: UUID, wanted: Stamps | None = None) -> Directory:
+        """Reads the catalogue; those who find it changed at the same moment share one reading, if that has what is
+        `wanted`. Resources whose rows are as they were keep their expanded hours."""
+        lock = self._loading.setdefault(tenant_id, asyncio.Lock())
+        try:
+            async with lock:
+                former = self._kept.get(tenant_id)
+                if former is not None and former.stamps == wanted:
+                    return former
+                async with self._database.transaction(tenant_id) as tx:
+                    found = await _load(tx, former)
+                if found.clinic is not None:  # what is made up is not kept
+                    self._kept[tenant_id] = found
+                    self._kept.move_to_end(tenant_id)
+                if len(self._kept) > _CLINICS_KEPT:
+                    self._kept.popitem(last=False)
+                return found
+        finally:
+            if not lock.locked():
+                self._loading.pop(tenant_id, None)
 
 
 async def _load(tx: Transaction, former: Directory | None) -> Directory:

@@ -10,15 +10,16 @@ from availability.calendars import Taken
 from availability.directory import Directories, Directory
 from availability.errors import ClinicUnknown
 from availability.repository import reading
-from availability.repository.reading import Asked, Reading
+from availability.repository.reading import Asked, Reading, Stamps
 from availability.search import Search
 from events.contracts.identity import TenantChanged
 from servicekit import copies
 from servicekit.database import Database
 from servicekit.hot import HotPool
-from servicekit.problems import NotFound, ValidationFailed
+from servicekit.problems import NotFound, Problem, ValidationFailed
 
 Seek = Callable[[Directory], Sought]
+NOTHING = Asked((), 0, 0)
 Survey = Callable[[Directory], Sequence[Sought]]
 
 
@@ -89,17 +90,21 @@ class Looker:
         """What is kept serves only at the versions that come with what is taken; what was read in this very request
         serves in any case. A name that is not known is looked up in the present catalogue before anybody is told."""
         directory = self._directories.kept(tenant_id)
-        if directory is not None and directory.clinic is not None:
+        stamps: Stamps | None = None
+        if directory is not None:
+            missing: Problem | None = None
             try:
                 found = survey(directory)
-            except (NotFound, ValidationFailed):
-                found = None
-            if found is not None:
                 asked_for = asked(found)
-                read = await reading.read(self._hot, tenant_id, asked_for)
-                if read.stamps == directory.stamps:
-                    return found, read, asked_for
-        directory = await self._directories.load(tenant_id)
+            except (NotFound, ValidationFailed) as problem:
+                missing, asked_for = problem, NOTHING
+            read = await reading.read(self._hot, tenant_id, asked_for)
+            stamps = read.stamps
+            if stamps == directory.stamps:
+                if missing is not None:
+                    raise missing
+                return found, read, asked_for
+        directory = await self._directories.load(tenant_id, stamps)
         try:
             found = survey(directory)
         except ClinicUnknown:
