@@ -57,6 +57,9 @@ ALTER TABLE slot ADD COLUMN place_id uuid NOT NULL DEFAULT '00000000-0000-0000-0
 ALTER TABLE slot DROP CONSTRAINT slot_tenant_id_offering_id_provider_id_start_at_key;
 ALTER TABLE slot ADD CONSTRAINT slot_once UNIQUE (tenant_id, offering_id, provider_id, start_at, place_id);
 
+-- The appointments that a cancelled session had.
+ALTER TABLE slot ADD COLUMN called_off uuid[] NOT NULL DEFAULT '{}';
+
 -- External events are padded by the clinic's buffer when they are checked, time off is not.
 ALTER TABLE block ADD COLUMN kind text NOT NULL DEFAULT 'external_event' CHECK (kind IN ('external_event', 'time_off'));
 

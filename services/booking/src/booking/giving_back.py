@@ -21,7 +21,9 @@ async def give_back(
     slot = await slots.free(tx, booking)
     gone = await bookings.update(tx, booking, seated=False, **values)
     await bookings.note(tx, gone.id, event, by)
-    await tx.emit(fact(gone), *vacated(gone, slot), *slot.change(), correlation_id=gone.id)
+    # Whoever took its seat of a class has said how that is now, perhaps in another room.
+    rows = vacated(gone, slot) if booking.seated or slot.capacity == 1 else []
+    await tx.emit(fact(gone), *rows, *slot.change(), correlation_id=gone.id)
     await waitlist.pass_on(tx, gone)
     await waitlist.hand_over(tx, gone, line, handed)
     return gone

@@ -40,6 +40,8 @@ class Slot:
     status: str = "open"
     resources: Sequence[ClaimedResource] = ()
     """A class's, which all of its bookings share."""
+    called_off: Sequence[UUID] = ()
+    """The appointments that a cancelled session had."""
 
     @property
     def full(self) -> bool:
@@ -188,6 +190,8 @@ def occupied(booking: Booking, slot: Slot) -> list[Event | Deleted]:
 
 def vacated(booking: Booking, slot: Slot) -> list[Event | Deleted]:
     """The occupancy rows now that the booking gave its seats back: gone, unless a class has others in it."""
+    if slot.capacity > 1 and slot.status == "cancelled":
+        return []  # the session's own rows say all there is to say: they stay
     if slot.capacity > 1 and slot.reserved > 0:
         return occupied(booking, slot)
     alone = slot.capacity == 1

@@ -104,8 +104,10 @@ async def reacquire(tx: Transaction, booking: Booking, payment_id: UUID) -> Book
         wanted = {entry.resource_id for group in offer.candidates for entry in group}
         await slots.lock_alone(tx, wanted | {resource.id for resource in booking.resources})
         slot = await slots.free(tx, booking)
+        had_seat = booking.seated
         booking = await bookings.update(tx, booking, status=State.EXPIRED.value, seated=False)
-        await tx.emit(*vacated(booking, slot), correlation_id=booking.id)
+        if had_seat or slot.capacity == 1:  # whoever took its seat of a class has said how that is now
+            await tx.emit(*vacated(booking, slot), correlation_id=booking.id)
         left = slot.change()
     offering = await catalogue.offering(tx, offer.offering_id)
     if not offering.active or booking.start_at <= datetime.now(UTC):

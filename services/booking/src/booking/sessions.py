@@ -4,58 +4,56 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from booking import catalogue, endings, giving_back, holds
+from booking import catalogue, endings, holds
 from booking.domain import Action, State, Trigger, decide
 from booking.errors import IllegalTransition
-from booking.model import ClaimedResource, Slot
+from booking.model import Booking, ClaimedResource, Slot
 from booking.repository import bookings, slots
 from events import Transaction
-from events.contracts.booking import HoldReleased, Occupancy
+from events.contracts.availability import OfferingState
+from events.contracts.booking import Occupancy
+from servicekit import copies
 from servicekit.auth import DESK, Principal
 from servicekit.problems import ValidationFailed
 
 
 async def cancel(
     tx: Transaction, asking: Principal, offering_id: UUID, provider_id: UUID | None, start: datetime, reason: str | None
-) -> list[UUID]:
+) -> Sequence[UUID]:
     """Calls off the session at that time, also one that nobody has booked yet; the appointments that it had. Again: as
     the first time."""
     asking.require_role(tx.tenant_id, DESK)
-    offering = await catalogue.offering(tx, offering_id)
+    offering = await copies.find(tx, OfferingState, f"offering:{offering_id}")
+    if offering is None:
+        raise ValidationFailed.of("offering_id", "is no offering of this clinic")
     if provider_id is not None and provider_id not in await catalogue.resources(tx, [provider_id]):
         raise ValidationFailed.of("provider_id", "is no provider of this clinic")
     if start <= datetime.now(UTC):
         raise IllegalTransition("The session has begun. It was not cancelled.")
     end = start + timedelta(minutes=offering.duration_minutes)
     slot = await slots.session(tx, offering_id, provider_id, start, end, offering.capacity)
-    by = holds.by_whom(asking, tx.tenant_id)
+    if slot.status == "cancelled":
+        return slot.called_off
     # Their slot's row is locked: nobody can come or go meanwhile.
-    present = await bookings.of_slot(tx, slot.id)
-    if slot.status != "cancelled":
-        had: Sequence[ClaimedResource] = slot.resources or (
-            [ClaimedResource(provider_id, start, end)] if provider_id else []
-        )
-        slot = await slots.call_off(tx, slot)
-    else:
-        had = ()
-    called_off = []
+    present = [await bookings.relock(tx, booking.id) for booking in await bookings.of_slot(tx, slot.id)]
+    ids = [booking.id for booking in present if _is_called_off(booking)]
+    slot = await slots.call_off(tx, slot, ids)
+    by = holds.by_whom(asking, tx.tenant_id)
     for booking in present:
-        locked = await bookings.relock(tx, booking.id)
-        action = decide(locked.state, Trigger.CANCEL)
-        if action is Action.CALL_OFF:
-            await endings.call_off(tx, locked, by_staff=True, by=by, fee=0, reason=reason)
-            called_off.append(locked.id)
-        elif locked.state is State.HELD:
-            await giving_back.give_back(
-                tx,
-                locked,
-                lambda gone: HoldReleased(**gone.fact(), visit=gone.visit()),
-                event="released",
-                by=by,
-                status=State.RELEASED.value,
-            )
-    await _hide(tx, slot, had)
-    return called_off
+        if _is_called_off(booking):
+            await endings.call_off(tx, booking, by_staff=True, by=by, fee=0, reason=reason)
+        elif booking.state is State.EXPIRED:
+            await holds.expire(tx, booking)
+        elif booking.state in (State.HELD, State.PENDING_PAYMENT):
+            await holds.drop(tx, booking, by)
+    own = [ClaimedResource(provider_id, start, end)] if provider_id else []
+    await _hide(tx, slot, slot.resources or own)
+    return ids
+
+
+def _is_called_off(booking: Booking) -> bool:
+    """An appointment, and not a time that another one would have moved to once it was paid."""
+    return booking.moves is None and decide(booking.state, Trigger.CANCEL) is Action.CALL_OFF
 
 
 async def _hide(tx: Transaction, slot: Slot, had: Sequence[ClaimedResource]) -> None:

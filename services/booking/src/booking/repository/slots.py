@@ -73,7 +73,8 @@ SELECT FROM slot WHERE tenant_id = :tenant AND (id = :own OR offering_id = :offe
 ORDER BY id FOR NO KEY UPDATE
 """)
 _CALL_OFF = text("""
-UPDATE slot SET status = 'cancelled', version = version + 1, updated_at = now() WHERE id = :id RETURNING *
+UPDATE slot SET status = 'cancelled', called_off = :called_off, version = version + 1, updated_at = now()
+WHERE id = :id RETURNING *
 """)
 _TOUCH = text("UPDATE slot SET version = version + 1, updated_at = now() WHERE id = :id RETURNING *")
 _SHARE = text("""
@@ -320,9 +321,10 @@ async def session(
     return _slot(row, was_full=row.reserved == row.capacity)
 
 
-async def call_off(tx: Transaction, slot: Slot) -> Slot:
-    """No seat of the locked slot is given any more."""
-    return _slot((await tx.connection.execute(_CALL_OFF, {"id": slot.id})).one(), was_full=slot.full)
+async def call_off(tx: Transaction, slot: Slot, appointments: Sequence[UUID]) -> Slot:
+    """No seat of the locked slot is given any more; these appointments had some."""
+    row = (await tx.connection.execute(_CALL_OFF, {"id": slot.id, "called_off": list(appointments)})).one()
+    return _slot(row, was_full=slot.full)
 
 
 async def touch(tx: Transaction, slot: Slot) -> Slot:
@@ -344,4 +346,5 @@ def _slot(row: Row[Any], *, was_full: bool) -> Slot:
         was_full=was_full,
         status=row.status,
         resources=read_resources(row.resources or []),
+        called_off=row.called_off,
     )
