@@ -170,7 +170,7 @@ class World:
             first, last = (int(instant.timestamp()) // 60 for instant in (away.start, away.end))
             if first // 5 * 5 < end and start < -(-last // 5) * 5:
                 return False
-        return self.rules_allow(resource, start, end)
+        return self.rules_allow(resource, start, end) if leads or resource.type == "room" else True
 
     def rules_allow(self, resource: Resource, start: int, end: int) -> bool:
         visits = self.claims[resource.id]

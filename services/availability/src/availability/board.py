@@ -82,7 +82,7 @@ class Sought:
                 if leads:
                     hours &= ~self._cancelled(own.claims)
                 if not self.override:
-                    forbidden = self.rules.forbidden(resource, own.claims, asked)
+                    forbidden = self.rules.forbidden(resource, own.claims, asked, leads=leads)
             weight = 0 if self.override else pool.weights.get(resource.id, 0)
             made.append(
                 calendar(

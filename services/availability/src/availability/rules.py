@@ -36,9 +36,11 @@ class Rules:
             named = [rule.after_offering for rule in offering.gaps]
             self.offerings = sorted({*own, *named, *(UUID(bytes=whose) for whose, _, _ in self._before)})
 
-    def forbidden(self, resource: Resource, claims: Iterable[Claim], asked: Range) -> int:
-        """Bits of the starts at which this resource may not serve the offering."""
-        if not self.offerings or resource.type not in ("practitioner", "room"):
+    def forbidden(self, resource: Resource, claims: Iterable[Claim], asked: Range, *, leads: bool) -> int:
+        """Bits of the starts at which this resource may not serve the offering. Rules of practitioners are about the
+        slot's provider: whoever only assists (does not lead) is not bound by them."""
+        judged = resource.type == "room" or (resource.type == "practitioner" and leads)
+        if not self.offerings or not judged:
             return 0
         live = [claim for claim in claims if not claim.cancelled]
         bits = asked.horizon.bits(self._too_near(resource.type, live))
