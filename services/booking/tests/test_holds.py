@@ -223,7 +223,7 @@ async def test_take_slot_refuses_another_tenant_than_the_transactions(clinic: Cl
     nothing = "'{}', '{}', '{}', '{}', '{}', '{}'"
     with pytest.raises(ProgrammingError, match="another tenant"):
         async with clinic.service.database.transaction(clinic.tenant_id) as tx:
-            await tx.connection.execute(text(f"SELECT take_slot({arguments} {nothing})"), {"t": uuid4()})
+            await tx.connection.execute(text(f"SELECT retake_slot({arguments} {nothing})"), {"t": uuid4()})
 
 
 async def test_what_needs_no_practitioner_is_sold_at_one_start_as_often_as_there_are_rooms(clinic: Clinic) -> None:

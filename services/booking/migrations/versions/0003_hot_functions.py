@@ -92,58 +92,54 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = booking, pg_temp AS $$
 $$
 """
 
+TAKEN = """
+CREATE TYPE taken AS (
+  outcome text, chosen int, slot_id uuid, slot_version bigint, reserved int, capacity int,
+  resources jsonb, named jsonb, rule jsonb)
+"""
+
 # Takes the first candidate assignment that is free: slot row, advisory locks, catalogue, blocks, rules, claims, seats.
 # The caller writes the booking and the events in the same transaction. Each candidate is tried in a subtransaction, so
 # that one that fails leaves nothing and holds no lock while the next is tried.
 # With `p_moving` the booking gives back what it has in the same subtransaction: the old time is lost only when the new
 # one is taken. A move holds the advisory locks of all its resources alone, so two crossing moves wait for each other
 # before either has touched a claim.
+# Runs with the rights and the search_path of `place_hold` and `retake_slot`, which have read the clinic and the rules.
 # outcome: held | taken | blocked | rule | stale (a schedule has changed) | unknown (a copy is missing) | changed
 TAKE_SLOT = """
 CREATE FUNCTION take_slot(
   p_tenant uuid, p_booking uuid, p_offering uuid, p_start timestamptz, p_end timestamptz, p_capacity int, p_seats int,
-  p_until timestamptz, p_override boolean, p_moving boolean,
+  p_until timestamptz, p_pad interval, p_ruled boolean, p_moving boolean,
   p_providers uuid[], p_counts int[], p_resources uuid[], p_lower timestamptz[], p_upper timestamptz[],
-  p_schedules bigint[],
-  OUT outcome text, OUT chosen int, OUT slot_id uuid, OUT slot_version bigint, OUT reserved int, OUT capacity int,
-  OUT resources jsonb, OUT rule jsonb)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = booking, pg_temp AS $$
+  p_schedules bigint[])
+RETURNS taken LANGUAGE plpgsql AS $$
 #variable_conflict use_column
+<<taking>>
 DECLARE
   no_one CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
   place uuid;
   s slot%ROWTYPE;
   mine booking%ROWTYPE;
-  pad interval;
-  ruled boolean;
-  alone boolean;
   first int := 1;
   last int;
   freed int;
+  fresh boolean;
   visit tstzrange := tstzrange(p_start, p_end);
-  padded tstzrange;
+  padded tstzrange := tstzrange(p_start - p_pad, p_end + p_pad);
   d tstzrange;
   owner uuid;
   until timestamptz;
   from_slot uuid;
   target uuid;
-  existing uuid;
   ids uuid[];
-  known resource%ROWTYPE;
+  known record;
   r uuid;
   seen text[] := '{}';
+  resources jsonb;
+  named jsonb;
+  rule jsonb;
+  result taken;
 BEGIN
-  IF p_tenant::text IS DISTINCT FROM current_setting('app.tenant', true) THEN
-    RAISE EXCEPTION 'take_slot was called for another tenant than the transaction''s' USING ERRCODE = '42501';
-  END IF;
-  SELECT c.external_buffer INTO pad FROM clinic c WHERE c.tenant_id = p_tenant;
-  IF NOT FOUND THEN outcome := 'unknown'; RETURN; END IF;
-  padded := tstzrange(p_start - pad, p_end + pad);
-  SELECT o.most_a_day IS NOT NULL OR o.most_a_week IS NOT NULL INTO ruled
-    FROM offering o WHERE o.tenant_id = p_tenant AND o.id = p_offering;
-  ruled := NOT p_override AND (ruled OR EXISTS (
-    SELECT FROM gap_rule g WHERE g.tenant_id = p_tenant AND p_offering IN (g.offering_id, g.after_offering)));
-  alone := ruled OR p_moving;
   IF p_moving THEN
     SELECT b.slot_id INTO from_slot FROM booking b WHERE b.id = p_booking AND b.tenant_id = p_tenant;
   END IF;
@@ -170,16 +166,23 @@ BEGIN
     BEGIN
       -- Which row this time has is the same for everybody, also before it exists: rows are locked in the order of ids.
       target := md5(p_tenant::text || p_offering || p_providers[i] || place || extract(epoch FROM p_start))::uuid;
-      SELECT f.id INTO existing FROM slot f WHERE f.tenant_id = p_tenant AND f.offering_id = p_offering
-        AND f.provider_id = p_providers[i] AND f.start_at = p_start AND f.place_id = place;
-      target := coalesce(existing, target);
-      IF from_slot < target THEN PERFORM FROM slot f WHERE f.id = from_slot FOR NO KEY UPDATE; END IF;
-      IF existing IS NULL THEN
-        INSERT INTO slot (id, tenant_id, offering_id, provider_id, place_id, start_at, end_at, capacity)
-        VALUES (target, p_tenant, p_offering, p_providers[i], place, p_start, p_end, p_capacity)
-        ON CONFLICT DO NOTHING RETURNING * INTO s;
+      IF p_moving OR p_capacity > 1 THEN
+        SELECT f.id INTO r FROM slot f WHERE f.tenant_id = p_tenant AND f.offering_id = p_offering
+          AND f.provider_id = p_providers[i] AND f.start_at = p_start AND f.place_id = place;
+        target := coalesce(r, target);
+        IF from_slot < target THEN PERFORM FROM slot f WHERE f.id = from_slot FOR NO KEY UPDATE; END IF;
       END IF;
-      IF existing IS NOT NULL OR NOT FOUND THEN
+      -- A visit of its own that nobody had before is written as it will be, in one go.
+      fresh := p_capacity = 1 AND p_seats = 1;
+      INSERT INTO slot (id, tenant_id, offering_id, provider_id, place_id, start_at, end_at, capacity, reserved, status,
+        version)
+      VALUES (target, p_tenant, p_offering, p_providers[i], place, p_start, p_end, p_capacity, fresh::int,
+        CASE WHEN fresh THEN 'blocked' ELSE 'open' END, fresh::int)
+      ON CONFLICT DO NOTHING RETURNING * INTO s;
+      IF FOUND THEN
+        s.reserved := 0;
+      ELSE
+        fresh := false;
         SELECT * INTO s FROM slot f WHERE f.tenant_id = p_tenant AND f.offering_id = p_offering
           AND f.provider_id = p_providers[i] AND f.start_at = p_start AND f.place_id = place FOR NO KEY UPDATE;
         IF s.status = 'cancelled' THEN RAISE EXCEPTION 'taken' USING ERRCODE = 'HF001'; END IF;
@@ -208,7 +211,7 @@ BEGIN
           SELECT unnest(ids) AS x UNION SELECT (e->>'id')::uuid FROM jsonb_array_elements(mine.resources) e) AS every;
       END IF;
       FOREACH r IN ARRAY ids LOOP
-        IF alone THEN PERFORM pg_advisory_xact_lock(hashtextextended(r::text, 0));
+        IF p_ruled OR p_moving THEN PERFORM pg_advisory_xact_lock(hashtextextended(r::text, 0));
         ELSE PERFORM pg_advisory_xact_lock_shared(hashtextextended(r::text, 0)); END IF;
       END LOOP;
 
@@ -227,24 +230,23 @@ BEGIN
       END IF;
 
       IF s.resources IS NULL THEN
-        resources := '[]';
+        resources := '[]'; named := '[]';
         FOR j IN first .. last LOOP
           IF j > first AND p_resources[j - 1] >= p_resources[j] THEN
             RAISE EXCEPTION 'claims must be sorted by resource' USING ERRCODE = '22023';
           END IF;
-          SELECT * INTO known FROM resource k WHERE k.tenant_id = p_tenant AND k.id = p_resources[j];
+          SELECT k.type, k.name, k.active AND k.schedule_version <= p_schedules[j] AS fits,
+                 EXISTS (SELECT FROM block b WHERE b.resource_id = k.id AND b.during && padded
+                           AND (b.kind = 'external_event' OR b.during && visit)) AS blocked
+            INTO known FROM resource k WHERE k.tenant_id = p_tenant AND k.id = p_resources[j];
           IF NOT FOUND THEN RAISE EXCEPTION 'unknown' USING ERRCODE = 'HF001'; END IF;
-          IF NOT known.active OR known.schedule_version > p_schedules[j] THEN
-            RAISE EXCEPTION 'stale' USING ERRCODE = 'HF001';
-          END IF;
-          IF EXISTS (SELECT FROM block b WHERE b.resource_id = known.id AND b.during && padded
-                       AND (b.kind = 'external_event' OR b.during && visit)) THEN
-            RAISE EXCEPTION 'blocked' USING ERRCODE = 'HF001';
-          END IF;
+          IF NOT known.fits THEN RAISE EXCEPTION 'stale' USING ERRCODE = 'HF001'; END IF;
+          IF known.blocked THEN RAISE EXCEPTION 'blocked' USING ERRCODE = 'HF001'; END IF;
           resources := resources || jsonb_build_object(
-            'id', known.id, 'claim_start', p_lower[j], 'claim_end', p_upper[j]);
+            'id', p_resources[j], 'claim_start', p_lower[j], 'claim_end', p_upper[j]);
+          named := named || jsonb_build_object('id', p_resources[j], 'type', known.type, 'name', known.name);
         END LOOP;
-        IF ruled THEN
+        IF p_ruled THEN
           rule := broken_rule(p_tenant, p_booking, p_offering, p_providers[i], p_resources[first:last], p_start, p_end);
           IF rule IS NOT NULL THEN RAISE EXCEPTION 'rule' USING ERRCODE = 'HF001'; END IF;
         END IF;
@@ -265,34 +267,69 @@ BEGIN
         END LOOP;
       ELSE
         resources := s.resources;
+        SELECT jsonb_agg(jsonb_build_object('id', k.id, 'type', k.type, 'name', k.name)) INTO named FROM resource k
+          WHERE k.tenant_id = p_tenant AND k.id = ANY (
+            SELECT (e->>'id')::uuid FROM jsonb_array_elements(s.resources) AS e);
       END IF;
-      UPDATE slot SET reserved = s.reserved + p_seats, capacity = s.capacity, version = slot.version + 1,
-        status = CASE WHEN s.reserved + p_seats = s.capacity THEN 'blocked' ELSE 'open' END,
-        end_at = CASE WHEN s.reserved = 0 THEN p_end ELSE slot.end_at END,
-        resources = CASE WHEN s.capacity > 1 THEN take_slot.resources END, updated_at = now()
-      WHERE slot.id = s.id RETURNING slot.version INTO slot_version;
-      outcome := 'held';
-      chosen := i - 1;
-      slot_id := s.id;
-      reserved := s.reserved + p_seats;
-      capacity := s.capacity;
-      RETURN;
+      IF NOT fresh THEN
+        UPDATE slot SET reserved = s.reserved + p_seats, capacity = s.capacity, version = slot.version + 1,
+          status = CASE WHEN s.reserved + p_seats = s.capacity THEN 'blocked' ELSE 'open' END,
+          end_at = CASE WHEN s.reserved = 0 THEN p_end ELSE slot.end_at END,
+          resources = CASE WHEN s.capacity > 1 THEN taking.resources END, updated_at = now()
+        WHERE slot.id = s.id RETURNING slot.version INTO s.version;
+      END IF;
+      result := ('held', i - 1, s.id, s.version, s.reserved + p_seats, s.capacity, resources, named, NULL);
+      RETURN result;
     EXCEPTION WHEN SQLSTATE 'HF001' THEN
-      IF SQLERRM IN ('unknown', 'changed') THEN outcome := SQLERRM; RETURN; END IF;
+      IF SQLERRM IN ('unknown', 'changed') THEN result.outcome := SQLERRM; RETURN result; END IF;
       seen := array_append(seen, SQLERRM);
     END;
     first := last + 1;
   END LOOP;
   -- That somebody was faster comes first, then what stands in the way; the offer is old only when all of it is.
-  outcome := CASE WHEN 'taken' = ANY(seen) THEN 'taken' WHEN 'rule' = ANY(seen) THEN 'rule'
-                  WHEN 'blocked' = ANY(seen) THEN 'blocked' ELSE 'stale' END;
+  result.outcome := CASE WHEN 'taken' = ANY(seen) THEN 'taken' WHEN 'rule' = ANY(seen) THEN 'rule'
+                         WHEN 'blocked' = ANY(seen) THEN 'blocked' ELSE 'stale' END;
+  result.rule := rule;
+  RETURN result;
 END $$
 """
 
-# A hold of an offered time, whole: the offering as it is now, hoarding, the slot, the booking, what is said of it. Sets
-# the tenant itself, so that it can be a transaction of its own. Payloads are those of events.contracts.booking (a test
-# reads them back). outcome also: inactive | members | hoarding | hoarding_hour
-PLACE_HOLD = """
+# What `place_hold` and `retake_slot` read first: how far external events keep off, and whether rules count.
+HEAD = """
+  SELECT o.*, c.external_buffer AS pad, NOT p_override AND (o.most_a_day IS NOT NULL OR o.most_a_week IS NOT NULL
+      OR EXISTS (SELECT FROM gap_rule g WHERE g.tenant_id = p_tenant AND g.offering_id = p_offering)
+      OR EXISTS (SELECT FROM gap_rule g WHERE g.tenant_id = p_tenant AND g.after_offering = p_offering)) AS ruled
+    INTO o FROM offering o JOIN clinic c ON c.tenant_id = o.tenant_id
+    WHERE o.tenant_id = p_tenant AND o.id = p_offering;
+"""
+
+# `take_slot` for a booking that there is: another time, or its own once more. Within the tenant's transaction only.
+RETAKE_SLOT = f"""
+CREATE FUNCTION retake_slot(
+  p_tenant uuid, p_booking uuid, p_offering uuid, p_start timestamptz, p_end timestamptz, p_capacity int, p_seats int,
+  p_until timestamptz, p_override boolean, p_moving boolean,
+  p_providers uuid[], p_counts int[], p_resources uuid[], p_lower timestamptz[], p_upper timestamptz[],
+  p_schedules bigint[])
+RETURNS taken LANGUAGE plpgsql SECURITY DEFINER SET search_path = booking, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  o record;
+  result taken;
+BEGIN
+  IF p_tenant::text IS DISTINCT FROM current_setting('app.tenant', true) THEN
+    RAISE EXCEPTION 'retake_slot was called for another tenant than the transaction''s' USING ERRCODE = '42501';
+  END IF;
+{HEAD}
+  IF NOT FOUND THEN result.outcome := 'unknown'; RETURN result; END IF;
+  RETURN take_slot(p_tenant, p_booking, p_offering, p_start, p_end, p_capacity, p_seats, p_until, o.pad, o.ruled,
+    p_moving, p_providers, p_counts, p_resources, p_lower, p_upper, p_schedules);
+END $$
+"""
+
+# A hold of an offered time, whole: the offering as it is now, hoarding, the slot, the booking, what is said of it. Names
+# its tenant in every statement, so that it can be a transaction of its own. Payloads are those of
+# events.contracts.booking (a test reads them back). outcome also: inactive | members | hoarding | hoarding_hour
+PLACE_HOLD = f"""
 CREATE FUNCTION place_hold(
   p_tenant uuid, p_booking uuid, p_offering uuid, p_offering_version bigint,
   p_start timestamptz, p_end timestamptz, p_capacity int, p_seats int, p_ttl interval, p_override boolean,
@@ -305,17 +342,22 @@ CREATE FUNCTION place_hold(
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = booking, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-  o offering%ROWTYPE;
-  t record;
+  o record;
+  t taken;
   live int;
   hourly int;
   provider uuid;
-  visit jsonb;
-  owner uuid;
-  owner_version bigint;
+  visit json;
+  owner uuid := p_booking;
+  owner_version bigint := 1;
+  until timestamptz;
+  common jsonb;
+  e jsonb;
 BEGIN
-  PERFORM set_config('app.tenant', p_tenant::text, true);
-  SELECT * INTO o FROM offering f WHERE f.tenant_id = p_tenant AND f.id = p_offering;
+  IF current_setting('app.tenant', true) NOT IN ('', p_tenant::text) THEN
+    RAISE EXCEPTION 'place_hold was called for another tenant than the transaction''s' USING ERRCODE = '42501';
+  END IF;
+{HEAD}
   IF NOT FOUND OR o.version < p_offering_version THEN outcome := 'unknown'; RETURN; END IF;
   IF NOT o.active THEN outcome := 'inactive'; RETURN; END IF;
   IF o.members_only AND p_user IS NULL THEN outcome := 'members'; RETURN; END IF;
@@ -327,9 +369,9 @@ BEGIN
     IF hourly >= p_most_hourly THEN outcome := 'hoarding_hour'; RETURN; END IF;
   END IF;
   expires := now() + p_ttl;
-  SELECT * INTO t FROM take_slot(p_tenant, p_booking, p_offering, p_start, p_end, p_capacity, p_seats,
-    CASE WHEN p_entry IS NULL THEN expires ELSE 'infinity' END, p_override, false,
-    p_providers, p_counts, p_resources, p_lower, p_upper, p_schedules);
+  IF p_entry IS NULL THEN until := expires; END IF;
+  t := take_slot(p_tenant, p_booking, p_offering, p_start, p_end, p_capacity, p_seats, coalesce(until, 'infinity'),
+    o.pad, o.ruled, false, p_providers, p_counts, p_resources, p_lower, p_upper, p_schedules);
   outcome := t.outcome;
   rule := t.rule;
   IF outcome <> 'held' THEN RETURN; END IF;
@@ -339,6 +381,7 @@ BEGIN
   reserved := t.reserved;
   capacity := t.capacity;
   resources := t.resources;
+  named := t.named;
   provider := nullif(p_providers[chosen + 1], '00000000-0000-0000-0000-000000000000');
   INSERT INTO booking (id, tenant_id, slot_id, offering_id, provider_id, status, seats, start_at, end_at, time_zone,
     resources, offer, price, currency, mode, amount_due, terms, needs_approval, expires_at, claim_until, hold_token,
@@ -348,34 +391,32 @@ BEGIN
     CASE o.mode WHEN 'free' THEN 0 WHEN 'deposit' THEN least(p_amount, o.deposit) * p_seats ELSE p_amount * p_seats END,
     o.terms, p_approvals[chosen + 1], expires, expires, p_token, p_origin, p_user, p_by, p_entry);
 
-  SELECT jsonb_agg(jsonb_build_object('id', k.id, 'type', k.type, 'name', k.name)), jsonb_agg(k.id)
-    INTO named, visit FROM jsonb_to_recordset(t.resources) AS e(id uuid)
-    JOIN resource k ON k.tenant_id = p_tenant AND k.id = e.id;
-  visit := jsonb_build_object('slot_id', t.slot_id, 'offering_id', p_offering, 'provider_id', provider,
-    'resource_ids', visit, 'start', p_start, 'end', p_end, 'seats', p_seats);
-  IF t.capacity = 1 THEN owner := p_booking; owner_version := 1;
-  ELSE owner := t.slot_id; owner_version := t.slot_version; END IF;
-  INSERT INTO outbox (topic, key, headers, payload)
-  SELECT m.topic, m.key, p_headers || jsonb_build_object('ce_id', uuidv7(), 'ce_type', m.type, 'ce_subject', m.key,
-      'ce_time', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-      'tenantid', p_tenant, 'correlationid', p_booking, 'version', m.version::text), m.payload::text
-  FROM (
-    SELECT 1 AS n, 'holdfast.booking' AS topic, p_booking::text AS key, 'booking.hold_created.v1' AS type,
-      1::bigint AS version, jsonb_build_object('tenant_id', p_tenant, 'version', 1, 'booking_id', p_booking,
-        'visit', visit, 'expires_at', expires) AS payload
-    UNION ALL
-    SELECT 2, 'holdfast.occupancy', owner || ':' || e.id, 'occupancy.row.v1', owner_version, jsonb_build_object(
-        'tenant_id', p_tenant, 'version', owner_version, 'owner_id', owner, 'resource_id', e.id, 'slot_id', t.slot_id,
-        'offering_id', p_offering, 'provider_id', provider, 'claim_start', e.claim_start, 'claim_end', e.claim_end,
-        'start', p_start, 'end', p_end, 'expires_at', CASE WHEN t.capacity = 1 AND p_entry IS NULL THEN expires END,
-        'capacity', t.capacity, 'reserved', t.reserved)
-      FROM jsonb_to_recordset(t.resources) AS e(id uuid, claim_start timestamptz, claim_end timestamptz)
-    UNION ALL
-    SELECT 3, 'holdfast.booking', t.slot_id::text, 'booking.slot_blocked.v1', t.slot_version, jsonb_build_object(
-        'tenant_id', p_tenant, 'version', t.slot_version, 'slot_id', t.slot_id, 'offering_id', p_offering,
-        'provider_id', provider, 'start', p_start, 'end', p_end)
-      WHERE t.reserved = t.capacity
-  ) AS m ORDER BY m.n;
+  IF t.capacity > 1 THEN owner := t.slot_id; owner_version := t.slot_version; until := NULL; END IF;
+  visit := json_build_object('slot_id', t.slot_id, 'offering_id', p_offering, 'provider_id', provider,
+    'resource_ids', jsonb_path_query_array(t.resources, '$[*].id'), 'start', p_start, 'end', p_end, 'seats', p_seats);
+  common := p_headers || jsonb_build_object('tenantid', p_tenant, 'correlationid', p_booking,
+    'ce_time', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'));
+  INSERT INTO outbox (topic, key, headers, payload) VALUES ('holdfast.booking', p_booking,
+    common || jsonb_build_object('ce_id', uuidv7(), 'ce_type', 'booking.hold_created.v1', 'ce_subject', p_booking,
+      'version', '1'),
+    json_build_object('tenant_id', p_tenant, 'version', 1, 'booking_id', p_booking, 'visit', visit,
+      'expires_at', expires));
+  FOR e IN SELECT jsonb_array_elements(t.resources) LOOP
+    INSERT INTO outbox (topic, key, headers, payload) VALUES ('holdfast.occupancy', owner || ':' || (e->>'id'),
+      common || jsonb_build_object('ce_id', uuidv7(), 'ce_type', 'occupancy.row.v1',
+        'ce_subject', owner || ':' || (e->>'id'), 'version', owner_version::text),
+      json_build_object('tenant_id', p_tenant, 'version', owner_version, 'owner_id', owner, 'resource_id', e->'id',
+        'slot_id', t.slot_id, 'offering_id', p_offering, 'provider_id', provider, 'claim_start', e->'claim_start',
+        'claim_end', e->'claim_end', 'start', p_start, 'end', p_end, 'expires_at', until, 'capacity', t.capacity,
+        'reserved', t.reserved));
+  END LOOP;
+  IF t.reserved = t.capacity THEN
+    INSERT INTO outbox (topic, key, headers, payload) VALUES ('holdfast.booking', t.slot_id,
+      common || jsonb_build_object('ce_id', uuidv7(), 'ce_type', 'booking.slot_blocked.v1', 'ce_subject', t.slot_id,
+        'version', t.slot_version::text),
+      json_build_object('tenant_id', p_tenant, 'version', t.slot_version, 'slot_id', t.slot_id,
+        'offering_id', p_offering, 'provider_id', provider, 'start', p_start, 'end', p_end));
+  END IF;
 END $$
 """
 
@@ -420,10 +461,15 @@ def upgrade() -> None:
     define("is_live(uuid, uuid)", IS_LIVE)
     define("broken_rule(uuid, uuid, uuid, uuid, uuid[], timestamptz, timestamptz)", BROKEN_RULE)
     candidates = "uuid[], int[], uuid[], timestamptz[], timestamptz[], bigint[]"
-    define(
-        f"take_slot(uuid, uuid, uuid, timestamptz, timestamptz, int, int, timestamptz, boolean, boolean, {candidates})",
-        TAKE_SLOT,
+    visit = "uuid, uuid, uuid, timestamptz, timestamptz, int, int, timestamptz"
+    op.execute(TAKEN)
+    # Not for the login role: it has neither the rights nor the checks that its callers have.
+    op.execute(TAKE_SLOT)
+    op.execute(f"REVOKE ALL ON FUNCTION take_slot({visit}, interval, boolean, boolean, {candidates}) FROM PUBLIC")
+    op.execute(
+        f"GRANT EXECUTE ON FUNCTION take_slot({visit}, interval, boolean, boolean, {candidates}) TO booking_definer"
     )
+    define(f"retake_slot({visit}, boolean, boolean, {candidates})", RETAKE_SLOT)
     define(
         "place_hold(uuid, uuid, uuid, bigint, timestamptz, timestamptz, int, int, interval, boolean,"
         f" {candidates}, boolean[], text, bigint, text, text, bytea, uuid, text, bytea, int, int, jsonb, uuid)",

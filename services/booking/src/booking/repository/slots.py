@@ -37,7 +37,7 @@ SELECT outcome, chosen, expires AS expires_at, slot_id, reserved, capacity, name
 """One statement, also on a connection without a transaction. Its row is a `Placed`."""
 
 _TAKE = f"""
-SELECT outcome, chosen, slot_id, slot_version, reserved, capacity, resources, rule FROM take_slot(
+SELECT outcome, chosen, slot_id, slot_version, reserved, capacity, resources, rule FROM retake_slot(
   %(tenant)s::uuid, %(booking)s::uuid, %(offering)s::uuid, %(start)s::timestamptz, %(end)s::timestamptz,
   %(capacity)s::int, %(seats)s::int, %(until)s::timestamptz, %(override)s::boolean, %(moving)s::boolean, {CANDIDATES})
 """
