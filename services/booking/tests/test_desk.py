@@ -140,6 +140,20 @@ async def test_what_the_desk_did_against_a_rule_is_no_offer_to_the_line(clinic: 
     assert await clinic.said("booking.waitlist_offered.v1") == []
 
 
+async def test_a_move_against_a_rule_is_the_desks_and_audited(clinic: Clinic) -> None:
+    kind, anna = await ruled(clinic)
+    far = clinic.offer(kind, [anna], start=NEXT_WEEK + timedelta(days=14))
+    booking = (await clinic.book(far, who=clinic.staff())).json()
+    soon, against = (clinic.offer(kind, [anna], start=LATER, override=override) for override in (False, True))
+    assert code(await clinic.do("PUT", booking, "reschedule", {"slot_id": soon}, who=clinic.staff()))[0] == 409
+    assert code(await clinic.do("PUT", booking, "reschedule", {"slot_id": against}))[0] == 422
+    assert await audited(clinic) == []
+    user = new_id()
+    moved = await clinic.do("PUT", booking, "reschedule", {"slot_id": against}, who=clinic.staff("manager", user))
+    assert moved.status_code == 200, moved.text
+    assert await audited(clinic) == [("override", booking["id"], "moved", str(user))]
+
+
 async def test_the_audit_is_for_owners_and_auditors_and_only_grows(clinic: Clinic) -> None:
     from sqlalchemy.exc import ProgrammingError
 

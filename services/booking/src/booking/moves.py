@@ -9,7 +9,7 @@ from booking.domain import Action, State, Trigger, decide, fee_of, fee_percent_o
 from booking.errors import IllegalTransition, refusal
 from booking.holds import by_whom
 from booking.model import Booking, left_behind, occupied
-from booking.repository import bookings, slots
+from booking.repository import audit, bookings, slots
 from booking.repository.slots import FOREVER, Refused, Taken
 from events import Deleted, Event, Transaction
 from events.contracts.booking import BookingRescheduled
@@ -52,9 +52,12 @@ async def to_offer(
     if seen.offer == slot_id:
         return seen
     offer = await check(tx, signer, seen, slot_id, staff=staff)
-    return await exchange(
+    moved = await exchange(
         tx, seen, offer, slot_id, by_staff=staff, by=by_whom(asking, tx.tenant_id), resolution=resolution
     )
+    if offer.override:
+        await audit.write(tx, asking.user_id, "override", moved.id, "moved")
+    return moved
 
 
 async def check(tx: Transaction, signer: Signer, booking: Booking, slot_id: str, *, staff: bool) -> Offer:
