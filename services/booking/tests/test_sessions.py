@@ -221,3 +221,15 @@ async def test_a_move_into_it_is_refused_and_one_out_of_it_comes_too_late(clinic
     assert code(await clinic.do("PUT", ewa, "reschedule", {"slot_id": other})) == (409, "illegal-transition")
     [row] = await clinic.stored("SELECT status FROM slot WHERE start_at = :start", start=NEXT_WEEK)
     assert row["status"] == "cancelled"
+
+
+async def test_money_that_comes_too_late_says_nothing_of_a_room_that_the_class_has_left(clinic: Clinic) -> None:
+    yoga, maria = await clinic.offering("full", capacity=4), await clinic.resource()
+    rooms = [await clinic.resource("room"), await clinic.resource("room")]
+    late = await clinic.appointment(clinic.offer(yoga, [maria, rooms[0]]))
+    await clinic.end(late)
+    assert (await clinic.hold(clinic.offer(yoga, [maria, rooms[1]]))).status_code == 201
+    await clinic.offers_now(yoga, active=False)
+    await clinic.pay(late)
+    assert (await clinic.get(late))["status"] == "unfulfillable"
+    assert {resource for resource, *_ in await clinic.in_step()} == {maria.resource_id, rooms[1].resource_id}
