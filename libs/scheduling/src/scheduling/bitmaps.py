@@ -11,7 +11,6 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import gcd
-from operator import itemgetter
 from typing import NoReturn
 
 from scheduling.instants import GRANULE, Minute, Span, whole_granules
@@ -253,32 +252,32 @@ def minutes(bits: int, origin: Minute) -> list[Minute]:
 
 
 class Picker:
-    """Reads the same positions out of many bitmaps: for a table of who is free when, column by column.
+    """Reads the same stretch out of many bitmaps, step by step: for a table of who is free when, column by column.
 
-    `positions` are numbers of bits, sorted and distinct. ValueError when there are none.
+    The stretch goes from the first to the last of `positions` (numbers of bits, sorted and distinct), and its step is
+    the largest that meets all of them: `place(position)` is where one is in what `of` gives. ValueError without any.
     """
 
     def __init__(self, positions: Sequence[int]) -> None:
         if not positions:
             raise ValueError("a picker needs a position")
         self._first = positions[0]
-        # Starts lie on a step: what is between them is dropped before they are looked up one by one.
         self._step = gcd(*(position - self._first for position in positions)) or 1
-        self._width = positions[-1] - self._first + 1
-        self._top = 1 << self._width
-        wanted = [(position - self._first) // self._step for position in positions]
-        self._all = len(wanted) == (self._width - 1) // self._step + 1
-        self._get = itemgetter(*wanted)
-        self._count = len(wanted)
+        width = positions[-1] - self._first + 1
+        self._top = 1 << width
+        self._count = (width - 1) // self._step + 1
+
+    def place(self, position: int) -> int:
+        """The index of one of the positions."""
+        return (position - self._first) // self._step
 
     def of(self, bits: int) -> bytes:
-        """A byte for each position, 0 or 1, in their order."""
+        """A byte for each step of the stretch, 0 or 1, in order."""
         inside = bits >> self._first & self._top - 1
         if not inside:
             return bytes(self._count)
-        # In C from here on: the digits, the lowest first, every step-th of them, then those that are wanted.
-        digits = bin(inside | self._top)[: 2 : -self._step].encode().translate(_DIGITS)
-        return digits if self._all else bytes(self._get(digits))
+        # In C from here on: the digits, the lowest first, every step-th of them.
+        return bin(inside | self._top)[: 2 : -self._step].encode().translate(_DIGITS)
 
 
 def _shifted(bits: int, by: int) -> int:

@@ -112,8 +112,10 @@ class Search:
             end = bisect_left(positions, self.asked.day_granules(day)[1], at)
             leaders, others = self.order(day)
             serving = _Serving(leaders, others, self._optional, self._disjoint)
-            tables = [b"".join([picked[id(calendar)][at:end] for calendar in one]) for one in (leaders, *others)]
-            for position, served in zip(positions[at:end], serving.all(tables, end - at), strict=True):
+            first, last = picker.place(positions[at]), picker.place(positions[end - 1]) + 1
+            tables = [b"".join([picked[id(calendar)][first:last] for calendar in one]) for one in (leaders, *others)]
+            wanted = [picker.place(position) - first for position in positions[at:end]]
+            for position, served in zip(positions[at:end], serving.all(tables, last - first, wanted), strict=True):
                 if served is not None:
                     yield Found(origin + position * GRANULE, served, capacity * served.number)
             at = end
@@ -247,11 +249,11 @@ class _Serving:
         self._disjoint = disjoint
         self._first: list[dict[bytes, list[Seat]]] = [{} for _ in self._options]
 
-    def all(self, tables: list[bytes], count: int) -> Iterator[Served | None]:
-        """For each of `count` starts. A table a need, leaders first: a byte a start, resource after resource."""
+    def all(self, tables: list[bytes], count: int, wanted: list[int]) -> Iterator[Served | None]:
+        """For the `wanted` of `count` starts. A table a need, leaders first: a byte a start, resource by resource."""
         alike: dict[object, Served | None] = {}
         leading, *others = tables
-        for number in range(count):
+        for number in wanted:
             row = leading[number::count]
             rows = [table[number::count] for table in others]
             key = (row, *rows) if rows else row

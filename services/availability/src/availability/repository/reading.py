@@ -86,9 +86,12 @@ async def read(hot: HotPool, tenant_id: UUID, asked: Asked) -> Reading:
     taken = [Taken.nothing() for _ in asked.resources]
     for number, chunk, claimed, started, external in _MAP.iter_unpack(maps or b""):
         one, shift = taken[number], chunk * CHUNK_GRANULES
-        one.claimed |= int.from_bytes(claimed, "big") << shift
-        one.started |= int.from_bytes(started, "big") << shift
-        one.external |= int.from_bytes(external, "big") << shift
+        # Most calendars have one or the other.
+        if bits := int.from_bytes(claimed, "big"):
+            one.claimed |= bits << shift
+            one.started |= int.from_bytes(started, "big") << shift
+        if bits := int.from_bytes(external, "big"):
+            one.external |= bits << shift
     horizon = Horizon(asked.first_chunk * CHUNK, asked.chunks * CHUNK_GRANULES)
     for number, first, last in _OUTSIDE.iter_unpack(outside or b""):
         taken[number].external |= horizon.bits(((first, last),))
