@@ -18,6 +18,7 @@ from .errors import HoldfastError
 from .system import Ready, ready_path
 
 if TYPE_CHECKING:
+    from servicekit.keys import Purpose
     from servicekit.signing import Signer
 
 KEYS_VARIABLE = "HOLDFAST_KEYS"
@@ -153,12 +154,21 @@ class Internal:
 
 def service_signer(ready: Ready, ready_file: Path | None) -> Signer:
     """Signs calls between services with the running system's keys."""
+    return _signer(ready, ready_file, "services")
+
+
+def offers_signer(ready: Ready, ready_file: Path | None) -> Signer:
+    """Signs slots, as availability does."""
+    return _signer(ready, ready_file, "offers")
+
+
+def _signer(ready: Ready, ready_file: Path | None, purpose: Purpose) -> Signer:
     from servicekit import keys
     from servicekit.signing import Signer
 
     path = _keys_path(ready, ready_path(ready_file).parent / "keys.json")
     try:
-        return Signer(keys.load(path).of("services"), "services")
+        return Signer(keys.load(path).of(purpose), purpose)
     except (OSError, KeyError, ValueError) as error:
         raise HoldfastError(
             f"The keys of the running system cannot be read from {path} ({error}); nothing was done: run this as the "
