@@ -148,6 +148,16 @@ async def test_both_routes_answer_the_same_document(clinic: Clinic) -> None:
     assert [answers[0].headers[name] for name in names] == [answers[1].headers[name] for name in names]
 
 
+async def test_a_seat_is_shown_when_it_is_taken_as_it_is_shown_later(clinic: Clinic) -> None:
+    yoga = await clinic.offering(capacity=3)
+    slot = clinic.offer(yoga, [await clinic.resource(kind) for kind in ("room", "practitioner", "equipment", "room")])
+    for who in ({}, {}, keyed()):
+        hold = (await clinic.hold(slot, who=who)).json()
+        later = await clinic.get(hold, "holds")
+        assert later["slot"]["resources"] == hold["slot"]["resources"]
+        assert len(later["slot"]["resources"]) == 4
+
+
 async def test_both_routes_refuse_alike(clinic: Clinic) -> None:
     rules = [MaxRule(kind="max", of="practitioner", per="day", count=1)]
     kind, anna = await clinic.offering(rules=rules), await clinic.resource()

@@ -267,7 +267,8 @@ BEGIN
         END LOOP;
       ELSE
         resources := s.resources;
-        SELECT jsonb_agg(jsonb_build_object('id', k.id, 'type', k.type, 'name', k.name)) INTO named FROM resource k
+        SELECT jsonb_agg(jsonb_build_object('id', k.id, 'type', k.type, 'name', k.name) ORDER BY k.id)
+          INTO named FROM resource k
           WHERE k.tenant_id = p_tenant AND k.id = ANY (
             SELECT (e->>'id')::uuid FROM jsonb_array_elements(s.resources) AS e);
       END IF;
