@@ -142,6 +142,15 @@ async def test_an_external_event_nearer_than_the_clinics_buffer_is_a_conflict(
     assert await visit.causes() == ["external_event"] * found
 
 
+async def test_a_wider_buffer_around_external_events_finds_conflicts_and_a_narrower_one_ends_them(visit: Visit) -> None:
+    await visit.event(NEXT_WEEK - 2 * HOUR, NEXT_WEEK - HOUR)
+    assert await visit.causes() == []
+    await visit.clinic.open(version=2, external_buffer_minutes=90)
+    assert await visit.causes() == ["external_event"]
+    await visit.clinic.open(version=3, external_buffer_minutes=30)
+    assert (await visit.causes(), await visit.ends()) == ([], ["gone"])
+
+
 @pytest.mark.parametrize(
     ("start", "end", "found"),
     [(-HOUR, timedelta(), False), (-HOUR, MINUTE, True), (29 * MINUTE, HOUR, True), (30 * MINUTE, HOUR, False)],

@@ -27,6 +27,16 @@ async def remove_external(tx: Transaction, gone: Deleted) -> None:
         await conflicts.lifted(tx, [resource_id])
 
 
+async def pad_otherwise(tx: Transaction) -> None:
+    """The clinic's buffer around external events is another one: what they land on is, too."""
+    ahead = await blocks.external_ahead(tx)
+    for resource_id in sorted({resource_id for resource_id, _, _ in ahead}):
+        await blocks.lock(tx, resource_id)
+    for resource_id, start, end in ahead:
+        await conflicts.landed(tx, resource_id, "external_event", start, end)
+    await conflicts.lifted(tx, {resource_id for resource_id, _, _ in ahead})
+
+
 async def put_time_off(tx: Transaction, event: TimeOffState) -> None:
     """Time off, a block for each time that it comes back."""
     await blocks.lock(tx, event.resource_id)

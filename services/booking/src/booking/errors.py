@@ -60,7 +60,7 @@ class MembershipRequired(Problem):
     status, code, title = 422, "membership-required", "For members only"
 
     def __init__(self) -> None:
-        super().__init__("This is for members only. Nothing was held; sign in as a member and try again.")
+        super().__init__("This is for members only. Nothing was changed; sign in as a member and try again.")
 
 
 def sentence(rule: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """What booking learns of clinics, offerings and resources: a copy, and a row for the hot functions."""
 
-from booking import conflicts
+from booking import blocking, conflicts
 from booking.repository import blocks, known
 from events import Deleted, Transaction
 from events.contracts.availability import OfferingState, ResourceState
@@ -10,8 +10,12 @@ from servicekit import copies
 
 async def keep_tenant(tx: Transaction, event: TenantChanged) -> None:
     """The clinic as it is now."""
+    before = await copies.find(tx, TenantChanged, event.key())
     if await copies.keep(tx, event):
         await known.keep_clinic(tx, event)
+        buffer = event.settings.external_buffer_minutes
+        if before is not None and before.settings.external_buffer_minutes != buffer:
+            await blocking.pad_otherwise(tx)
 
 
 async def keep_offering(tx: Transaction, event: OfferingState) -> None:

@@ -13,7 +13,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from booking import catalogue, offers
-from booking.errors import Hoarding
+from booking.errors import Hoarding, MembershipRequired
 from booking.model import Booking
 from booking.repository import bookings, slots
 from booking.repository import waitlist as entries
@@ -44,7 +44,7 @@ async def join(
     tx: Transaction, window: Window, customer: CustomerToken, sealer: Sealer, *, staff: bool, most_unverified: int
 ) -> tuple[Entry, str]:
     """A place at the end of the line, and its manage token. 422 for a window in which no visit could lie."""
-    await _check(tx, window)
+    await _check(tx, window, customer.user_id)
     if not (customer.verified or staff) and await entries.waiting_of(tx, customer.person_id) >= most_unverified:
         raise Hoarding(
             f"This address waits for {most_unverified} times already and was never verified. You were not put on the"
@@ -89,10 +89,12 @@ async def join(
     return entry, token
 
 
-async def _check(tx: Transaction, window: Window) -> None:
+async def _check(tx: Transaction, window: Window, user_id: UUID | None) -> None:
     offering = await catalogue.offering(tx, window.offering_id)
     if not offering.active:
         raise ValidationFailed.of("offering_id", "is no longer offered")
+    if offering.members_only and user_id is None:
+        raise MembershipRequired
     if window.provider_id is not None:
         provider = (await catalogue.resources(tx, [window.provider_id])).get(window.provider_id)
         if provider is None or provider.type != "practitioner" or not provider.active:

@@ -10,13 +10,7 @@ from booking.model import Booking
 from booking.repository.bookings import SELECTED, read
 from events import Transaction
 
-_BLOCKED = text("""
-SELECT EXISTS (SELECT FROM block b, clinic c WHERE c.tenant_id = :tenant AND b.tenant_id = :tenant
-  AND b.resource_id = ANY(:resources)
-  AND b.during && tstzrange(:start - c.external_buffer, :end + c.external_buffer)
-  AND (b.kind = 'external_event' OR b.during && tstzrange(:start, :end))
-  AND (CAST(:kind AS text) IS NULL OR b.kind = :kind))
-""")
+_BLOCKED = text("SELECT is_blocked(:tenant, CAST(:resources AS uuid[]), :start, :end, CAST(:kind AS text))")
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(CAST(:resource AS text), 0))")
 _BLOCK = text("""
 INSERT INTO block AS b (tenant_id, key, resource_id, during, version, kind)
@@ -39,9 +33,13 @@ _ON_RESOURCE = text(f"""
 SELECT {SELECTED} FROM booking WHERE tenant_id = :tenant AND seated
   AND status IN ('pending_payment', 'pending_approval', 'confirmed') AND contact_id IS NOT NULL
   AND end_at > now() AND start_at < :until AND end_at > :since
-  AND (id IN (SELECT owner_id FROM claim WHERE resource_id = :resource AND during && tstzrange(:since, :until))
-       OR slot_id IN (SELECT owner_id FROM claim WHERE resource_id = :resource AND during && tstzrange(:since, :until)))
+  AND (id = ANY(:owners) OR slot_id = ANY(:owners))
 ORDER BY start_at, id
+""")
+_CLAIMANTS = text("SELECT * FROM claimants(:tenant, :resource, tstzrange(:since, :until))")
+_EXTERNAL_AHEAD = text("""
+SELECT resource_id, lower(during) AS start, upper(during) AS "end" FROM block
+WHERE tenant_id = :tenant AND kind = 'external_event' AND upper(during) > now() ORDER BY resource_id
 """)
 
 
@@ -106,4 +104,12 @@ async def remove_all(tx: Transaction, prefix: str, version: int) -> set[UUID]:
 async def bookings_on(tx: Transaction, resource_id: UUID, since: datetime, until: datetime) -> Sequence[Booking]:
     """Live appointments to come that have the resource within the stretch."""
     parameters = {"tenant": tx.tenant_id, "resource": resource_id, "since": since, "until": until}
-    return [read(row) for row in await tx.connection.execute(_ON_RESOURCE, parameters)]
+    owners = list((await tx.connection.execute(_CLAIMANTS, parameters)).scalars())
+    del parameters["resource"]
+    return [read(row) for row in await tx.connection.execute(_ON_RESOURCE, parameters | {"owners": owners})]
+
+
+async def external_ahead(tx: Transaction) -> list[tuple[UUID, datetime, datetime]]:
+    """External events to come, (resource, start, end) in the order of the resources."""
+    rows = await tx.connection.execute(_EXTERNAL_AHEAD, {"tenant": tx.tenant_id})
+    return [(row.resource_id, row.start, row.end) for row in rows]
