@@ -326,6 +326,9 @@ async def test_limit_and_after_page_through(clinic):
     assert [slot["local_start"][11:16] for slot in first] == ["09:00", "09:30", "10:00"]
     rest = await clinic.starts(offering, workday(), after=first[-1]["start"])
     assert rest == ["10:30"]
+    nothing = await clinic.availability(offering, workday(), after=at(workday(), "10:30").isoformat())
+    assert nothing["slots"] == []
+    assert "reason" not in nothing  # there are free times, before
 
 
 async def test_a_calendar_that_is_not_known_now_is_named(clinic, world):

@@ -1,6 +1,7 @@
 """Who serves a start: assignments of one seat a need, none of them twice. Pure."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from availability.calendars import Seat
 
@@ -39,18 +40,24 @@ def _more(made: list[Assignment], lists: Sequence[Sequence[Seat]], longest: int)
 
 
 def matched(leader: Seat, options: Sequence[Sequence[Seat]], optional: Sequence[bool]) -> Assignment | None:
-    """One assignment with this leader where resources may be in several lists; None when there is none.
+    """One assignment with this leader where resources may be in several lists; None when there is none."""
+    chosen = _match(options, optional, leader.resource.id)
+    return None if chosen is None else (leader, *chosen)
+
+
+def _match(options: Sequence[Sequence[Seat]], optional: Sequence[bool], but: UUID | None) -> Assignment | None:
+    """A seat for each need but the leading one, none of them the resource `but`; None when it cannot be.
 
     Bipartite matching by augmenting paths: the needs that are not optional first, those with the fewest candidates
     before others; an optional one never takes a resource away from them for good.
     """
-    holder: dict[object, int] = {leader.resource.id: -1}
+    holder: dict[UUID, int] = {}
     chosen: dict[int, Seat] = {}
 
-    def seat(need: int, seen: set[object]) -> bool:
+    def seat(need: int, seen: set[UUID]) -> bool:
         for candidate in options[need]:
             resource = candidate.resource.id
-            if resource in seen or holder.get(resource) == -1:
+            if resource in seen or resource == but:
                 continue
             seen.add(resource)
             if resource not in holder or seat(holder[resource], seen):
@@ -63,28 +70,36 @@ def matched(leader: Seat, options: Sequence[Sequence[Seat]], optional: Sequence[
     for need in order:
         if not seat(need, set()) and not optional[need]:
             return None
-    return (leader, *(chosen[need] for need in sorted(chosen)))
+    return tuple([chosen[need] for need in sorted(chosen)])
 
 
 def matchings(
     leaders: Sequence[Seat], options: Sequence[Sequence[Seat]], optional: Sequence[bool]
 ) -> tuple[list[Seat], list[Assignment]]:
     """Which of the leaders can serve at all, and up to four assignments, the best first, as differing as they can."""
-    served: list[Seat] = []
+    anyway = _match(options, optional, None)
+    if anyway is None:
+        return [], []
+    # Whoever the others can do without can lead; only for those in use it has to be found out.
+    used = {seat.resource.id for seat in anyway}
+    served = [
+        leader
+        for leader in leaders
+        if leader.resource.id not in used or _match(options, optional, leader.resource.id) is not None
+    ]
     made: dict[Assignment, None] = {}
-    for number, leader in enumerate(leaders):
-        turned = [[*one[number % len(one) :], *one[: number % len(one)]] if one else [] for one in options]
-        found = matched(leader, turned, optional)
-        if found is not None:
-            served.append(leader)
-            if len(made) < MAX_CANDIDATES:
-                made[found] = None
-    longest = max((len(one) for one in options), default=0)
-    for turn in range(1, min(longest, MAX_CANDIDATES)):
-        for leader in served[:MAX_CANDIDATES]:
-            if len(made) >= MAX_CANDIDATES:
-                return served, list(made)[:MAX_CANDIDATES]
-            turned = [[*one[turn % len(one) :], *one[: turn % len(one)]] if one else [] for one in options]
+    longest = max((len(one) for one in options), default=1)
+    for turn in range(min(max(longest, 1), MAX_CANDIDATES)):
+        for number, leader in enumerate(served[:MAX_CANDIDATES]):
+            turned = [_turned(one, number + turn) for one in options]
             if (found := matched(leader, turned, optional)) is not None:
                 made[found] = None
-    return served, list(made)[:MAX_CANDIDATES]
+            if len(made) == MAX_CANDIDATES:
+                return served, list(made)
+    return served, list(made)
+
+
+def _turned(seats: Sequence[Seat], by: int) -> Sequence[Seat]:
+    """From the by-th on, then those before it."""
+    by %= len(seats) or 1
+    return [*seats[by:], *seats[:by]]

@@ -100,6 +100,11 @@ class Search:
         bits &= self._fit
         if not bits:
             return
+        if len(self.leaders) == 1 and not self.others:
+            alone = self.leaders[0]
+            served = Served(((alone.seat,),), alone.resource.quoted, 1)
+            yield from [Found(start, served, self.capacity) for start in minutes(bits, self.asked.origin)]
+            return
         positions = [minute // GRANULE for minute in minutes(bits, 0)]
         picker = Picker(positions)
         picked: dict[int, bytes] = {}

@@ -63,11 +63,10 @@ class Slots:
         seen = await self._look(clinic_id, query, now)
         sought = seen.sought
         tz = sought.asked.tz
-        slots: list[bytes] = []
         search = seen.search()
-        if not sought.asked.empty:
-            desk = self.desk(sought, tz, provider_chosen=sought.providers is not None, override=query.override)
-            slots = _shown(search, sought.offering, query, desk)
+        found = search.found() if not sought.asked.empty else []
+        desk = self.desk(sought, tz, provider_chosen=sought.providers is not None, override=query.override)
+        slots = _shown(search, found, sought, query, desk)
         degraded = [
             {"provider_id": str(leader.resource.id), "since": rfc3339(seen.degraded[leader.resource.id])}
             for leader in search.leaders
@@ -75,7 +74,7 @@ class Slots:
         ]
         head = msgspec.json.encode(
             {"time_zone": tz.key, "generated_at": rfc3339(now), "degraded": degraded, "resume": resume}
-            | ({} if slots else {"reason": reason(sought, search)})
+            | ({} if found or slots else {"reason": reason(sought, search)})
         )
         return b"".join((head[:-1], b',"slots":[', *slots, b"]}"))
 
@@ -213,10 +212,9 @@ def first_start(search: Search, leaders: Sequence[Calendar] | None = None) -> Mi
     return None
 
 
-def _shown(search: Search, offering: Offering, query: Query, desk: Desk) -> list[bytes]:
+def _shown(search: Search, found: Sequence[Found], sought: Sought, query: Query, desk: Desk) -> list[bytes]:
     """The found starts that the query asks for: parts of the JSON list's inside."""
-    found: Sequence[Found] = search.found()
-    if query.full:
+    if query.full and not sought.asked.empty:
         found = sorted([*found, *search.full(found)], key=lambda one: one.start)
     if query.after is not None:
         past = floor_minute(query.after)
@@ -224,6 +222,6 @@ def _shown(search: Search, offering: Offering, query: Query, desk: Desk) -> list
     found = found[: query.limit]
     if not query.full:
         return desk.slots(found)
-    held = [search.held(one.start, offering.duration) for one in found]
-    full = [with_seats(desk.slot(one), offering.capacity, seats) for one, seats in zip(found, held, strict=True)]
+    held = [search.held(one.start, sought.offering.duration) for one in found]
+    full = [with_seats(desk.slot(one), sought.offering.capacity, seats) for one, seats in zip(found, held, strict=True)]
     return [b",".join(full)]

@@ -89,7 +89,10 @@ class Waiting:
                 given.add(row["found_resources"], span(row["found_start"], row["found_end"]))
         matches = []
         for row in line:
-            if not row["found_resources"] and (match := await self._first(tenant_id, row, opened, given)):
+            touched = any(one["start_at"] < row["end_at"] and row["start_at"] < one["end_at"] for one in opened)
+            if row["found_resources"] or not touched:
+                continue
+            if match := await self._first(tenant_id, row, opened, given):
                 matches.append(match)
         async with self._database.transaction(tenant_id) as tx:
             if not await waiting.close_openings(tx, [row["id"] for row in opened]):
