@@ -102,8 +102,8 @@ class Search:
             return
         if len(self.leaders) == 1 and not self.others:
             alone = self.leaders[0]
-            served = Served(((alone.seat,),), alone.resource.quoted, 1)
-            yield from [Found(start, served, self.capacity) for start in minutes(bits, self.asked.origin)]
+            only = Served(((alone.seat,),), alone.resource.quoted, 1)
+            yield from [Found(start, only, self.capacity) for start in minutes(bits, self.asked.origin)]
             return
         positions = [minute // GRANULE for minute in minutes(bits, 0)]
         picker = Picker(positions)
