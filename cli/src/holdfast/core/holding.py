@@ -70,29 +70,49 @@ VALUES ('{TENANT}', (1 || lpad((:r)::text, 31, '0'))::uuid,
 
 
 def hold_script(kinds: int) -> str:
-    """A hold of a practitioner and so many kinds more, in the words of booking's own statement; it fails when the time
-    is not held."""
-    ids = ", ".join(f"({number} || lpad((:r)::text, 31, '0'))::uuid" for number in range(1, kinds + 1))
+    """Booking's own statement for a hold of a practitioner and so many kinds more; it fails when nothing is held."""
+    from booking.repository.slots import PLACE_HOLD
 
-    def times(what: str) -> str:
-        return ", ".join([what] * kinds)
-
+    ids = [f"({number} || lpad((:r)::text, 31, '0'))::uuid" for number in range(1, kinds + 1)]
     start, end = "to_timestamp((:s)::bigint)", f"to_timestamp((:s)::bigint + {QUARTER})"
     headers = json.dumps({"ce_specversion": "1.0", "ce_source": "holdfast/booking", "content-type": "application/json"})
-    return (
-        _CLOCK
-        + f"""
-SELECT 1 / (outcome = 'held')::int FROM place_hold(
-  p_tenant => '{TENANT}', p_booking => uuidv7(), p_offering => '{OFFERING}', p_offering_version => 1,
-  p_start => {start}, p_end => {end}, p_capacity => 1, p_seats => 1, p_ttl => interval '10 min', p_override => false,
-  p_providers => ARRAY[(1 || lpad((:r)::text, 31, '0'))::uuid], p_counts => ARRAY[{kinds}],
-  p_resources => ARRAY[{ids}], p_lower => ARRAY[{times(start)}], p_upper => ARRAY[{times(end)}],
-  p_schedules => ARRAY[{times("1")}]::bigint[], p_approvals => ARRAY[false],
-  p_offer => '{"x" * 250}', p_amount => 30000, p_currency => 'pln', p_time_zone => 'Europe/Warsaw',
-  p_token => '\\x{"ab" * 32}', p_user => NULL, p_by => 'guest', p_origin => NULL, p_most_live => 3, p_most_hourly => 20,
-  p_headers => '{headers}', p_entry => NULL);
-"""
-    )
+    values = {
+        "tenant": f"'{TENANT}'",
+        "booking": "uuidv7()",
+        "offering": f"'{OFFERING}'",
+        "offering_version": "1",
+        "start": start,
+        "end": end,
+        "capacity": "1",
+        "seats": "1",
+        "ttl": "'10 min'",
+        "override": "false",
+        "providers": f"ARRAY[{ids[0]}]",
+        "counts": f"ARRAY[{kinds}]",
+        "resources": _array(ids),
+        "lower": _array([start] * kinds),
+        "upper": _array([end] * kinds),
+        "schedules": _array(["1"] * kinds),
+        "approvals": "ARRAY[false]",
+        "offer": f"'{'x' * 250}'",
+        "amount": "30000",
+        "currency": "'pln'",
+        "time_zone": "'Europe/Warsaw'",
+        "token": f"'\\x{'ab' * 32}'",
+        "user": "NULL",
+        "by": "'guest'",
+        "origin": "NULL",
+        "most_live": "3",
+        "most_hourly": "20",
+        "headers": f"'{headers}'",
+        "entry": "NULL",
+    }
+    statement = PLACE_HOLD % {name: f"({value})" for name, value in values.items()}
+    return f"{_CLOCK}\nSELECT 1 / (outcome = 'held')::int FROM ({statement}) AS placed;\n"
+
+
+def _array(values: list[str]) -> str:
+    return f"ARRAY[{', '.join(values)}]"
 
 
 class Clock:
