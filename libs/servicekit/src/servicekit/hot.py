@@ -15,6 +15,7 @@ from servicekit.database import IDLE_SECONDS
 from servicekit.problems import Unavailable
 
 WAIT_SECONDS = 5.0
+TRIES = 3
 
 
 class HotPool:
@@ -36,6 +37,14 @@ class HotPool:
 
     async def all(self, statement: str, parameters: dict[str, Any] | tuple[Any, ...]) -> list[tuple[Any, ...]]:
         """All rows, likewise."""
+        for _ in range(TRIES - 1):
+            try:
+                return await self._once(statement, parameters)
+            except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
+                continue  # all of it was undone: the same statement again succeeds
+        return await self._once(statement, parameters)
+
+    async def _once(self, statement: str, parameters: dict[str, Any] | tuple[Any, ...]) -> list[tuple[Any, ...]]:
         if self._room.locked():
             try:
                 async with asyncio.timeout(WAIT_SECONDS):
@@ -51,7 +60,7 @@ class HotPool:
                 rows = await cursor.fetchall()
             except BaseException as error:
                 # A cancelled request leaves its statement half answered: such a connection is not used again.
-                if isinstance(error, psycopg.Error) and not connection.broken:
+                if isinstance(error, psycopg.Error) and not connection.closed:
                     self._free.append((connection, time.monotonic()))
                 else:
                     await connection.close()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import psycopg
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -11,7 +12,7 @@ from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from events.reaction import is_transient
+from events.reaction import RETRIED_SQLSTATES, is_transient
 
 log = structlog.get_logger(__name__)
 
@@ -152,11 +153,12 @@ _UNSTORABLE_SQLSTATES = {"22021", "22P05"}
 
 
 async def _database(_: Request, error: Exception) -> JSONResponse:
-    if isinstance(error, DBAPIError):
-        sqlstate = getattr(error.orig, "sqlstate", None)
-        if sqlstate in _UNSTORABLE_SQLSTATES or (sqlstate is None and isinstance(error, DataError)):
+    if isinstance(error, DBAPIError | psycopg.Error):
+        sqlstate = getattr(error.orig if isinstance(error, DBAPIError) else error, "sqlstate", None)
+        unsendable = sqlstate is None and isinstance(error, DataError | psycopg.DataError)
+        if unsendable or sqlstate in _UNSTORABLE_SQLSTATES:
             return ValidationFailed.of("body", "contains a character that cannot be stored, such as U+0000").response()
-        if not is_transient(error):
+        if not (is_transient(error) if isinstance(error, DBAPIError) else sqlstate in RETRIED_SQLSTATES):
             raise error
     log.warning("the database did not answer", error=str(error))
     return Unavailable("The database did not answer. Nothing was changed; try again in a moment.").response()
@@ -179,5 +181,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(DBAPIError, _database)
+    app.add_exception_handler(psycopg.Error, _database)  # of the hot routes, which have no layer between
     app.add_exception_handler(PoolTimeout, _database)
     app.add_exception_handler(Exception, _unexpected)

@@ -41,11 +41,13 @@ async def reschedule(
     difference = of(booking, offers.read(signer, slot_id, tx.tenant_id), staff=staff)
     if difference == 0:
         return await moves.reschedule(tx, signer, appointment_id, slot_id, asking), None
-    await moves.check(tx, signer, booking, slot_id, staff=staff)
+    offer = moves.check(signer, booking, slot_id, staff=staff)
     wanted = holds.wish(
         signer, settings, tenant_id=tx.tenant_id, slot_id=slot_id, seats=booking.seats, asking=asking, origin=None
     )
-    return booking, await _hold(tx, booking, wanted, difference, asking)
+    kept = await _hold(tx, booking, wanted, difference, asking)
+    await moves.check_patient(tx, booking, offer, staff=staff)
+    return booking, kept
 
 
 async def _hold(tx: Transaction, booking: Booking, wanted: Wish, difference: int, asking: Principal) -> Booking:

@@ -51,21 +51,22 @@ async def to_offer(
     require_movable(seen, staff=staff)
     if seen.offer == slot_id:
         return seen
-    offer = await check(tx, signer, seen, slot_id, staff=staff)
+    offer = check(signer, seen, slot_id, staff=staff)
     moved = await exchange(
         tx, seen, offer, slot_id, by_staff=staff, by=by_whom(asking, tx.tenant_id), resolution=resolution
     )
+    # After the slots are locked: a request locks its slot before it counts the patient's visits, too.
+    await check_patient(tx, moved, offer, staff=staff)
     if offer.override:
         await audit.write(tx, asking.user_id, "override", moved.id, "moved")
     return moved
 
 
-async def check(tx: Transaction, signer: Signer, booking: Booking, slot_id: str, *, staff: bool) -> Offer:
+def check(signer: Signer, booking: Booking, slot_id: str, *, staff: bool) -> Offer:
     """The offer, if the appointment may move there: 409, 410 and 422 otherwise."""
     require_movable(booking, staff=staff)
-    offer = offers.read(signer, slot_id, tx.tenant_id)
+    offer = offers.read(signer, slot_id, booking.tenant_id)
     _check(offer, booking, staff=staff)
-    await _check_patient(tx, booking, offer, staff=staff)
     return offer
 
 
@@ -190,7 +191,8 @@ def _check(offer: Offer, booking: Booking, *, staff: bool) -> None:
         raise ValidationFailed.of("slot_id", "was offered to the front desk only")
 
 
-async def _check_patient(tx: Transaction, booking: Booking, offer: Offer, *, staff: bool) -> None:
+async def check_patient(tx: Transaction, booking: Booking, offer: Offer, *, staff: bool) -> None:
+    """422 when a rule about the patient does not allow the visit at the offered time."""
     if offer.override and staff:
         return
     offering, tenant = await catalogue.offering(tx, offer.offering_id), await catalogue.tenant(tx)
