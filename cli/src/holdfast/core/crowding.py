@@ -37,8 +37,8 @@ def measure(ready: Ready, effort: Effort, tell: Tell) -> list[Figure]:
         searches = [[request("GET", one.urls["availability"], path)] * (effort.pairs + WARM) for one in both]
         found = _pairs(both, "availability", searches, 200)
         tell("holds in pairs")
-        holds = [_holds(one, effort.pairs + WARM) for one in both]
-        held = _pairs(both, "booking", holds, 201)
+        wanted = [holds(one, effort.pairs + WARM) for one in both]
+        held = _pairs(both, "booking", wanted, 201)
     about = f"{effort.tenants:,} clinics, {effort.past:,} past bookings, {filled}"
     return [
         _figure(CROWDED_SEARCH, found, effort, f"any of {PRACTITIONERS}; {about}"),
@@ -69,7 +69,7 @@ def _pairs(
     return taken
 
 
-def _holds(one: Stage, count: int) -> list[bytes]:
+def holds(one: Stage, count: int) -> list[bytes]:
     """Holds of times that the stage's own search offers, each of another start."""
     url, booking = one.urls["availability"], one.urls["booking"]
     with Line(url) as line:

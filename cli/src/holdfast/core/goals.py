@@ -115,7 +115,6 @@ THREE_KINDS = Goal("three-kinds", "20 practitioners × 10 rooms × 5 machines, 3
 PLACE_HOLD_1 = Goal("place-hold-1", "`place_hold`, 1 resource ÷ single-row insert", "", 0.25, at_least=True)
 PLACE_HOLD_3 = Goal("place-hold-3", "`place_hold`, 3 resources ÷ single-row insert", "", 0.18, at_least=True)
 HOLD_HTTP = Goal("hold-http", "POST hold at booking's address ÷ pgbench on `place_hold`", "", 0.45, at_least=True)
-HOLD_BUSY = Goal("hold-all-parts", "the same ÷ the same where every service handles the events meanwhile", "", None)
 RUSH_BOOKING = Goal("rush-booking", "attempts at one slot, at booking's address", "/s", 2500, at_least=True)
 RUSH_GATEWAY = Goal("rush-gateway", "attempts at one slot, through the gateway, with alternatives", "/s", 1000, True)
 RUSH_WRONG = Goal("rush-wrong", "answers of those that were neither the one winner's nor slot-taken", "", 0)

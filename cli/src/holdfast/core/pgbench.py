@@ -29,7 +29,7 @@ class Pgbench:
     def run(self, script: str, seconds: float, *, clients: int = CLIENTS, **variables: int) -> float:
         """Transactions a second of a script whose statements are prepared; connecting does not count.
 
-        `LoadFailed`-like `HoldfastError` when a statement fails.
+        `HoldfastError` when a statement fails.
         """
         with tempfile.TemporaryDirectory(prefix="holdfast-pgbench-") as folder:
             path = Path(folder) / "script.sql"
@@ -43,8 +43,9 @@ class Pgbench:
             )
         speed = _TPS.search(done.stdout)
         if done.returncode or speed is None:
-            said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-            raise HoldfastError(f"pgbench ended with {done.returncode}: {said[-1] if said else 'it said nothing'}")
+            said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()
+            why = next((line for line in said if "ERROR" in line), said[-1])
+            raise HoldfastError(f"The measurement was ended, because pgbench was ({done.returncode}): {why}")
         return float(speed.group(1))
 
     def _environment(self) -> dict[str, str]:
