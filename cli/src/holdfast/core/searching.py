@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import psycopg
 
@@ -126,8 +127,6 @@ def _occupy(
 
 def _grid(hours: tuple[str, str], minutes: int) -> list[datetime]:
     """Starts of visits in the 30 days; the offset of the first day serves for all: nothing depends on it."""
-    from zoneinfo import ZoneInfo
-
     opens, closes = (int(hour[:2]) * 60 for hour in hours)
     midnight = datetime.combine(first_day(), datetime.min.time(), tzinfo=ZoneInfo(ZONE)).astimezone(UTC)
     return [
