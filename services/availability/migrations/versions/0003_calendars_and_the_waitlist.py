@@ -116,10 +116,13 @@ BEGIN
   SELECT jsonb_object_agg(d.resource_id, d.since)::text INTO degraded
   FROM (SELECT cc.resource_id, min(cc.since) AS since FROM calendar_connection AS cc
         WHERE cc.tenant_id = p_tenant AND cc.degraded GROUP BY cc.resource_id) AS d;
-  SELECT string_agg(int2send((wanted.number - 1)::int2) || int2send((c.chunk - p_first)::int2) || c.map, ''::bytea)
+  -- Not a join with the array: its length is not known to the plan, which then compares everything with everything.
+  SELECT string_agg(
+      int2send((array_position(p_resources, c.resource_id) - 1)::int2)
+      || int2send((c.chunk - p_first)::int2) || c.map, ''::bytea)
   INTO maps
-  FROM unnest(p_resources) WITH ORDINALITY AS wanted(id, number)
-  JOIN calendar AS c ON c.tenant_id = p_tenant AND c.resource_id = wanted.id AND c.chunk BETWEEN p_first AND p_last;
+  FROM calendar AS c
+  WHERE c.tenant_id = p_tenant AND c.resource_id = ANY (p_resources) AND c.chunk BETWEEN p_first AND p_last;
   SELECT string_agg(
       int2send((array_position(p_resources, o.resource_id) - 1)::int2)
       || int2send((CASE WHEN o.expires_at IS NULL THEN 0 ELSE 1 END + CASE WHEN o.cancelled THEN 2 ELSE 0 END
