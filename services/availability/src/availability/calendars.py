@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -50,8 +51,8 @@ class Range:
 
         ValueError before 2000.
         """
-        days = tuple(day_span(first + timedelta(days=number), tz)[0] for number in range((last - first).days + 1))
-        opens, closes = days[0], day_span(last, tz)[1]
+        days, closes = _days(tz, first, last)
+        opens = days[0]
         first_chunk = (opens - LONGEST - pad) // CHUNK
         return cls(
             tz=tz,
@@ -97,6 +98,13 @@ class Range:
         first = self.granule(self.days[day])
         last = self.days[day + 1] if day + 1 < len(self.days) else max(self.until, self.days[day] + DAY)
         return first, self.granule(last)
+
+
+@lru_cache(maxsize=1024)
+def _days(tz: ZoneInfo, first: date, last: date) -> tuple[tuple[Minute, ...], Minute]:
+    """Where each of the dates begins, and where the last one ends."""
+    days = tuple(day_span(first + timedelta(days=number), tz)[0] for number in range((last - first).days + 1))
+    return days, day_span(last, tz)[1]
 
 
 class Away(NamedTuple):
