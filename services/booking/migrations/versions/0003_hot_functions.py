@@ -442,6 +442,34 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = booking, pg_temp AS $$
 $$
 """
 
+# Locks a booking's slot and then the booking; false when the caller's tenant has none with this id. Who had to wait for
+# a slot that a move has left meanwhile lets it go again and takes the one where the booking is now: never a slot after
+# its booking. Only who waits needs the subtransaction for that.
+LOCK_BOOKING = """
+CREATE FUNCTION lock_booking(p_booking uuid) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  of_slot uuid;
+BEGIN
+  SELECT b.slot_id INTO of_slot FROM booking b WHERE b.id = p_booking;
+  PERFORM FROM slot s WHERE s.id = of_slot FOR NO KEY UPDATE SKIP LOCKED;
+  IF FOUND THEN
+    PERFORM FROM booking b WHERE b.id = p_booking AND b.slot_id = of_slot FOR NO KEY UPDATE;
+    IF FOUND THEN RETURN true; END IF;
+  END IF;
+  LOOP
+    SELECT b.slot_id INTO of_slot FROM booking b WHERE b.id = p_booking;
+    IF NOT FOUND THEN RETURN false; END IF;
+    BEGIN
+      PERFORM FROM slot s WHERE s.id = of_slot FOR NO KEY UPDATE;
+      PERFORM FROM booking b WHERE b.id = p_booking AND b.slot_id = of_slot FOR NO KEY UPDATE;
+      IF FOUND THEN RETURN true; END IF;
+      RAISE EXCEPTION 'moved' USING ERRCODE = 'HF001';
+    EXCEPTION WHEN SQLSTATE 'HF001' THEN NULL;
+    END;
+  END LOOP;
+END $$
+"""
+
 # What the clock's jobs find across tenants: (tenant, id) only.
 DUE = (
     (
@@ -504,3 +532,7 @@ def upgrade() -> None:
     for name, arguments, condition in DUE:
         define(f"{name}({', '.join(kind for _, kind in arguments)})", _due(name, arguments, condition))
     define("outlived_entries(int)", OUTLIVED)
+    # With the caller's own rights and policies.
+    op.execute(LOCK_BOOKING)
+    op.execute("REVOKE ALL ON FUNCTION lock_booking(uuid) FROM PUBLIC")
+    op.execute("GRANT EXECUTE ON FUNCTION lock_booking(uuid) TO booking_app")

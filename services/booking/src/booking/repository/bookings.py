@@ -22,10 +22,7 @@ _COLUMNS = ", ".join(
 )
 SELECTED = f"{_COLUMNS}, claim_until <= now() AS overdue"
 _GET = text(f"SELECT {SELECTED} FROM booking WHERE id = :id AND tenant_id = :tenant")
-_LOCK_SLOT = text("""
-SELECT s.id FROM slot s JOIN booking b ON b.slot_id = s.id
-WHERE b.id = :id AND b.tenant_id = :tenant FOR NO KEY UPDATE OF s
-""")
+_LOCK_WITH_SLOT = text("SELECT lock_booking(:id)")
 _LOCK = text(f"{_GET.text} FOR NO KEY UPDATE")
 _OF_SLOT = text(f"SELECT {SELECTED} FROM booking WHERE slot_id = :slot AND tenant_id = :tenant AND seated ORDER BY id")
 
@@ -73,10 +70,9 @@ async def find(tx: Transaction, booking_id: UUID) -> Booking | None:
 
 async def lock(tx: Transaction, booking_id: UUID) -> Booking | None:
     """The booking with its slot's row and its own locked, in that order."""
-    parameters = {"id": booking_id, "tenant": tx.tenant_id}
-    if (await tx.connection.execute(_LOCK_SLOT, parameters)).one_or_none() is None:
+    if not (await tx.connection.execute(_LOCK_WITH_SLOT, {"id": booking_id})).scalar_one():
         return None
-    return read((await tx.connection.execute(_LOCK, parameters)).one())
+    return await relock(tx, booking_id)
 
 
 async def relock(tx: Transaction, booking_id: UUID) -> Booking:
