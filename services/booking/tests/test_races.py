@@ -7,6 +7,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
 
@@ -135,6 +136,25 @@ async def test_a_move_and_a_cancellation_of_one_appointment(clinic: Clinic, trut
         )
         assert truth.count("SELECT count(*) FROM claim WHERE tenant_id = %(tenant)s") == 0
     assert ends["ok"] >= 50
+    assert_well(truth, ends)
+
+
+async def test_who_waits_for_a_visit_that_is_moved_away_finds_it_where_it_is(clinic: Clinic, truth: Truth) -> None:
+    """Several cancel at once what is just being moved: they waited for its former slot."""
+    kind, used = await clinic.offering(), [await clinic.resource()]
+    slots = [clinic.offer(kind, used, start=at(number)) for number in range(40)]
+    ends: Counter[str] = Counter()
+
+    async def later(seconds: float, booking_id: UUID) -> None:
+        await asyncio.sleep(seconds)
+        await cancel(clinic, booking_id)
+
+    for turn in range(20):
+        booked = await book(clinic, slots[turn])
+        work = [move(clinic, booked, slots[39 - turn]), *(later(0.003 * n, booked) for n in range(24))]
+        ends += await ends_of(work)
+        assert truth.count("SELECT count(*) FROM claim WHERE tenant_id = %(tenant)s") == 0
+    assert ends["ok"] >= 20 * 23, ends
     assert_well(truth, ends)
 
 
