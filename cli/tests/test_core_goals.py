@@ -28,7 +28,7 @@ def test_a_goal_is_met_from_its_own_side_and_exactly_at_it() -> None:
 
 
 def test_figures_are_told_with_their_unit_and_as_many_digits_as_matter() -> None:
-    assert (QUICK.text(), SHARE.text(), TOLD.text()) == ("≤ 8.00 ms", "≥ 0.25", "–")
+    assert (QUICK.text(), SHARE.text(), TOLD.text()) == ("≤ 8 ms", "≥ 0.25", "–")
     assert QUICK.said(0.1234) == "0.12 ms"
     assert [number(value) for value in (9.999, 12.34, 2500.4)] == ["10.00", "12.3", "2,500"]
 
@@ -61,7 +61,7 @@ def test_a_section_says_command_machine_load_and_what_was_missed() -> None:
     section = markdown(report, "holdfast bench core --write", datetime(2026, 12, 1, tzinfo=UTC))
     assert section.startswith("## Core: 2026-12-01\n")
     assert "`holdfast bench core --write`; 2 cores, load 0.5 before and 2 after" in section
-    assert "| a search | ≤ 8.00 ms | 7.00 ms |  | yes |  |" in section
+    assert "| a search | ≤ 8 ms | 7.00 ms |  | yes |  |" in section
     assert "| a hold ÷ a floor | ≥ 0.25 | 0.20 | 0.10 – 0.30 | **no** | noisy |" in section
     shown = io.StringIO()
     show(report, Console(file=shown, width=120))

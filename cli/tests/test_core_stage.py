@@ -127,6 +127,7 @@ def test_nothing_is_left_behind(ready: Ready) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 async def test_everything_is_measured_on_a_system_of_its_own(place: Path) -> None:
     from holdfast.console import PlainReporter
 

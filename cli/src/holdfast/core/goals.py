@@ -28,7 +28,7 @@ class Goal:
 
     def text(self) -> str:
         """`≤ 8 ms`, `≥ 0.25`; a dash without a bound."""
-        return "–" if self.bound is None else f"{'≥' if self.at_least else '≤'} {number(self.bound)}{self._suffix()}"
+        return "–" if self.bound is None else f"{'≥' if self.at_least else '≤'} {self.bound:,g}{self._suffix()}"
 
     def said(self, value: float) -> str:
         """A value in the goal's unit."""

@@ -33,8 +33,10 @@ def markdown(report: Report, command: str, now: datetime | None = None) -> str:
     lines = [
         f"## Core: {day}",
         "",
-        f"`{command}`; {_circumstances(report)}. The client, all services, PostgreSQL and Kafka share the machine. "
-        "Medians; spread: lowest and highest, of more than 20 values the 5th and 95th percentile.",
+        f"`{command}`; {_circumstances(report)}.",
+        "The client, all services, PostgreSQL and Kafka share the machine: with a load beyond the number of cores, trust",
+        "the ratios and what a request took of a core before the rest. Medians; spread: lowest and highest, of more than",
+        "20 values the 5th and 95th percentile.",
         "",
         "| work | goal | median | spread | met | how |",
         "|---|---:|---:|---:|---|---|",
