@@ -103,8 +103,9 @@ def test_every_transition_of_every_zone_under_three_server_zones(capsys: pytest.
         with capsys.disabled():
             kinds = ", ".join(f"{count:,} {kind}" for kind, count in each["by_kind"].items())
             print(
-                f"\nserver in {each['server']}: {each['zones']} zones, {each['transitions']:,} transitions, "
-                f"{each['comparisons']:,} comparisons ({kinds}): {len(each['differences'])} differences"
+                f"\nserver in {each['server']}: {each['zones']} zones ({each['clocks']} different clocks), "
+                f"{each['transitions']:,} transitions, {each['comparisons']:,} comparisons "
+                f"({kinds}): {len(each['differences'])} differences"
             )
 
 
