@@ -1,5 +1,6 @@
 """Days, why there is nothing, and the next free time of each."""
 
+import asyncio
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -136,6 +137,27 @@ async def test_a_change_of_the_catalogue_is_seen_by_the_next_request(clinic):
     assert await clinic.starts(offering, DAY) == []
     await clinic.call("DELETE", f"/offerings/{offering['id']}", expect=204)
     await clinic.call("GET", "/providers/any/availability", who={}, params={"offering": offering["id"]}, expect=404)
+
+
+async def test_what_is_asked_again_is_answered_again_only_while_nothing_has_changed(clinic, world):
+    anna = await clinic.practitioner(weekly={name: [["09:00", "10:00"]] for name in ALL})
+    offering = await clinic.offering()
+
+    async def ids(**more):
+        return [slot["slot_id"] for slot in (await clinic.availability(offering, DAY, **more))["slots"]]
+
+    first = await ids()
+    assert await ids() == first  # the work of signing is not done twice
+    assert len(await ids(limit=1)) == 1
+    assert len(await ids(provider="anna")) == 2
+    held = await clinic.take(anna, at("09:00"), at("09:30"), expires_at=datetime.now(UTC) + timedelta(seconds=0.6))
+    assert len(await ids()) == 1
+    await asyncio.sleep(0.7)
+    assert len(await ids()) == 2  # no event said so
+    await world.publish(held.model_copy(update={"version": 2, "expires_at": None}))
+    assert len(await ids()) == 1
+    await clinic.call("PATCH", f"/offerings/{offering['id']}", {"price": {"amount": 100, "currency": "pln"}})
+    assert (await clinic.availability(offering, DAY))["slots"][0]["price"]["amount"] == 100
 
 
 async def test_providers_of_a_date_are_those_with_a_free_start_on_it(clinic):

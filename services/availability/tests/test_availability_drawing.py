@@ -29,7 +29,7 @@ async def seen(world, clinic, resource, chunks=4, **more):
     first = int(FIRST.timestamp()) // 60 // CHUNK
     asked = Asked([UUID(resource["id"])], first, chunks, **more)
     reading = await read(world.service.hot, clinic.id, asked)
-    return reading.taken[0], Horizon(first * CHUNK, chunks * CHUNK // 5)
+    return reading.taken()[UUID(resource["id"])], Horizon(first * CHUNK, chunks * CHUNK // 5)
 
 
 async def test_random_events_leave_the_bitmaps_that_their_rows_say(clinic, world):

@@ -21,7 +21,7 @@ TABLES = (
          PRIMARY KEY (tenant_id, resource_id, chunk)) WITH (fillfactor = 70)""",
     "ALTER TABLE calendar ALTER COLUMN map SET STORAGE PLAIN",
     "CREATE INDEX calendar_by_age ON calendar (chunk)",
-    "ALTER TABLE occupancy ADD COLUMN cancelled boolean NOT NULL DEFAULT false",
+    "ALTER TABLE occupancy ADD COLUMN cancelled boolean NOT NULL DEFAULT false, ADD COLUMN provider_id uuid",
     """CREATE INDEX occupancy_held ON occupancy (tenant_id, resource_id, claim_end)
          WHERE expires_at IS NOT NULL AND NOT freed""",
     "CREATE INDEX occupancy_by_offering ON occupancy (tenant_id, offering_id, claim_end) WHERE NOT freed",
@@ -91,7 +91,7 @@ END$$"""
 
 # One row: the versions of the catalogue, and of the resources in the order in which they are given:
 # maps    (number int2, chunk - p_first int2, map) …
-# claims  (number int2, flags int2 (1 held, 2 cancelled, 4 the ignored owner's), slot 16, offering 16,
+# claims  (number int2, flags int2 (1 held, 2 cancelled, 4 the ignored owner's, 8 its provider), slot 16, offering 16,
 #          claim_start, claim_end, start, end, capacity, reserved int4) …: what holds, cancelled sessions of
 #          p_offering, and everything of p_offerings, those up to p_wide days around
 # outside (number int2, start, end int4) …: external events longer than 64 days, cut to the range
@@ -126,7 +126,8 @@ BEGIN
   SELECT string_agg(
       int2send((array_position(p_resources, o.resource_id) - 1)::int2)
       || int2send((CASE WHEN o.expires_at IS NULL THEN 0 ELSE 1 END + CASE WHEN o.cancelled THEN 2 ELSE 0 END
-                   + CASE WHEN o.owner_id = p_ignore THEN 4 ELSE 0 END)::int2)
+                   + CASE WHEN o.owner_id = p_ignore THEN 4 ELSE 0 END
+                   + CASE WHEN o.resource_id = o.provider_id THEN 8 ELSE 0 END)::int2)
       || uuid_send(o.slot_id) || uuid_send(o.offering_id)
       || int4send(floor(extract(epoch FROM o.claim_start) / 60)::int)
       || int4send(ceil(extract(epoch FROM o.claim_end) / 60)::int)

@@ -121,7 +121,8 @@ class Sought:
         leaders = {seat.resource.id for seat in self.pools[self.offering.leading].seats}
         found: dict[tuple[Minute, UUID], Session] = {}
         for by_resource in rows.values():
-            own = sorted(by_resource.values(), key=lambda row: row[0].resource.id not in leaders)  # the leader first
+            # The leader first: the slot's provider, since two practitioners of a session may both be able to lead.
+            own = sorted(by_resource.values(), key=lambda row: (not row[1].leads, row[0].resource.id not in leaders))
             leader, claim = own[0]
             left = claim.capacity - claim.reserved
             if left > 0 and leader.resource.id in leaders and self._stands(own, taken):

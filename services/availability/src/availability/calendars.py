@@ -28,6 +28,9 @@ LONGEST = DAY
 """No visit takes longer with its buffers (booking's CHECK)."""
 
 KINDS = {"practitioner": "p", "room": "r", "equipment": "e", "virtual": "v"}
+WIDEST_BUFFER = 120
+"""Minutes (the catalogue's schemas)."""
+
 _KEPT_HOURS = 16
 _KEPT_CHUNKS = 12
 _PACK = msgspec.msgpack.Encoder(uuid_format="bytes")
@@ -53,7 +56,7 @@ class Range:
         """
         days, closes = _days(tz, first, last)
         opens = days[0]
-        first_chunk = (opens - LONGEST - pad) // CHUNK
+        first_chunk = (opens - WIDEST_BUFFER - pad) // CHUNK
         return cls(
             tz=tz,
             first=first,
@@ -203,6 +206,8 @@ class Claim(NamedTuple):
     reserved: int
     held: bool
     cancelled: bool
+    leads: bool = False
+    """Whether the resource is the slot's provider."""
 
 
 @dataclass(slots=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from availability.board import Sought, arguments
@@ -28,19 +27,18 @@ class Seen:
     """One thing that was looked for, with what is taken."""
 
     sought: Sought
-    taken: dict[UUID, Taken]
-    degraded: dict[UUID, datetime]
-    alone: bool = True
-    later: int = 0
-    """By how many chunks what was looked for begins later than what is known."""
+    reading: Reading
+    taken: dict[UUID, Taken] | None = None
+    """What the reading says, where it is shared by several things that were looked for."""
 
     def search(self) -> Search:
         """The search over it."""
+        if self.taken is None:
+            return self.sought.search(self.reading.taken())
         asked = self.sought.asked
-        if not self.later and self.alone:
-            return self.sought.search(self.taken)
+        later = asked.first_chunk - self.reading.asked.first_chunk
         own = self.sought.resources()
-        return self.sought.search({identity: self.taken[identity].from_chunk(self.later, asked) for identity in own})
+        return self.sought.search({identity: self.taken[identity].from_chunk(later, asked) for identity in own})
 
 
 class Looker:
@@ -63,8 +61,8 @@ class Looker:
         def asked(all_sought: Sequence[Sought]) -> Asked:
             return Asked(**arguments(all_sought[0], ignored))
 
-        found, read, asked_for = await self._fresh(tenant_id, survey, asked)
-        return Seen(found[0], dict(zip(asked_for.resources, read.taken, strict=True)), read.degraded)
+        found, read = await self._fresh(tenant_id, survey, asked)
+        return Seen(found[0], read)
 
     async def survey(self, tenant_id: UUID, survey: Survey) -> list[Seen]:
         """Several things at once, which need not be of one offering, within one and the same stretch of chunks."""
@@ -80,13 +78,13 @@ class Looker:
                 wide=max((one.wide() for one in all_sought), default=0),
             )
 
-        found, read, asked_for = await self._fresh(tenant_id, survey, asked)
-        taken = dict(zip(asked_for.resources, read.taken, strict=True))
-        return [Seen(one, taken, read.degraded, False, one.asked.first_chunk - asked_for.first_chunk) for one in found]
+        found, read = await self._fresh(tenant_id, survey, asked)
+        taken = read.taken()
+        return [Seen(one, read, taken) for one in found]
 
     async def _fresh(
         self, tenant_id: UUID, survey: Survey, asked: Callable[[Sequence[Sought]], Asked]
-    ) -> tuple[Sequence[Sought], Reading, Asked]:
+    ) -> tuple[Sequence[Sought], Reading]:
         """What is kept serves only at the versions that come with what is taken; what was read in this very request
         serves in any case. A name that is not known is looked up in the present catalogue before anybody is told."""
         directory = self._directories.kept(tenant_id)
@@ -103,7 +101,7 @@ class Looker:
             if stamps == directory.stamps:
                 if missing is not None:
                     raise missing
-                return found, read, asked_for
+                return found, read
         directory = await self._directories.load(tenant_id, stamps)
         try:
             found = survey(directory)
@@ -112,5 +110,4 @@ class Looker:
             await copies.await_copy(self._database, tenant_id, TenantChanged, str(tenant_id))
             directory = await self._directories.load(tenant_id)
             found = survey(directory)
-        asked_for = asked(found)
-        return found, await reading.read(self._hot, tenant_id, asked_for), asked_for
+        return found, await reading.read(self._hot, tenant_id, asked(found))

@@ -67,6 +67,7 @@ class Search:
         self._optional = [one.optional for one in others]
         everybody = [c.resource.id for c in leaders] + [c.resource.id for one in others for c in one.calendars]
         self._disjoint = len(everybody) == len(set(everybody))
+        self._weighted = any(leader.weight for leader in leaders)
         self._fit = self._fitting([one.calendars for one in others if not one.optional])
         self._orders: dict[int, tuple[list[Calendar], list[list[Calendar]]]] = {}
 
@@ -178,7 +179,9 @@ class Search:
         or things that nobody has to approve before those that somebody has to."""
         if (order := self._orders.get(day)) is None:
             first, last = self.asked.day_granules(max(0, day))
-            leaders = sorted(self.leaders, key=lambda c: (-c.weight, c.load_between(first, last)))
+            leaders = sorted(self.leaders, key=lambda c: c.load_between(first, last))
+            if self._weighted:
+                leaders.sort(key=lambda c: -c.weight)
             others = [
                 sorted(one.calendars, key=lambda c: (-c.weight, c.resource.approval, c.load_between(first, last)))
                 for one in self.others

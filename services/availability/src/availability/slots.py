@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from availability import catalogue
+from availability.answers import Answer, Answers
 from availability.asking import Query, date_of, dates, utc_now, within, zone_of
 from availability.board import Sought
 from availability.calendars import Calendar, Resource
@@ -39,6 +40,7 @@ class Slots:
         self._cursor = cursor
         self._signer = signer
         self._offer_seconds = offer_seconds
+        self._answers = Answers()
 
     def desk(
         self, sought: Sought, tz: ZoneInfo, *, provider_chosen: bool, override: bool = False, seconds: int | None = None
@@ -62,21 +64,28 @@ class Slots:
         now = utc_now()
         seen = await self._look(clinic_id, query, now)
         sought = seen.sought
-        tz = sought.asked.tz
-        search = seen.search()
-        found = search.found() if not sought.asked.empty else []
-        desk = self.desk(sought, tz, provider_chosen=sought.providers is not None, override=query.override)
-        slots = _shown(search, found, sought, query, desk)
+        key = (clinic_id, query, sought.offering.id, sought.asked)
+        answer = self._answers.find(key, sought.directory, seen.reading)
+        if answer is None:
+            answer = self._answer(seen, query)
+            self._answers.keep(key, sought.directory, seen.reading, answer)
         degraded = [
-            {"provider_id": str(leader.resource.id), "since": rfc3339(seen.degraded[leader.resource.id])}
-            for leader in search.leaders
-            if leader.resource.id in seen.degraded
+            {"provider_id": str(seat.resource.id), "since": rfc3339(seen.reading.degraded[seat.resource.id])}
+            for seat in sought.pools[sought.offering.leading].seats
+            if seat.resource.id in seen.reading.degraded
         ]
         head = msgspec.json.encode(
-            {"time_zone": tz.key, "generated_at": rfc3339(now), "degraded": degraded, "resume": resume}
-            | ({} if found or slots else {"reason": reason(sought, search)})
+            {"time_zone": sought.asked.tz.key, "generated_at": rfc3339(now), "degraded": degraded, "resume": resume}
+            | ({} if answer.reason is None else {"reason": answer.reason})
         )
-        return b"".join((head[:-1], b',"slots":[', *slots, b"]}"))
+        return b"".join((head[:-1], b',"slots":[', answer.slots, b"]}"))
+
+    def _answer(self, seen: Seen, query: Query) -> Answer:
+        sought, search = seen.sought, seen.search()
+        found = search.found() if not sought.asked.empty else []
+        desk = self.desk(sought, sought.asked.tz, provider_chosen=sought.providers is not None, override=query.override)
+        slots = b"".join(_shown(search, found, sought, query, desk))
+        return Answer(slots, None if found or slots else reason(sought, search))
 
     async def days(self, clinic_id: UUID, query: Query) -> bytes:
         """The answer of `GET …/availability/days` as JSON: a row for each asked date."""

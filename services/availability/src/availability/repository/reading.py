@@ -20,7 +20,7 @@ _READ = "SELECT * FROM read_calendar(%s, %s, %s, %s, %s, %s, %s, %s)"
 _MAP = struct.Struct(">hh288s288s288s")
 _CLAIM = struct.Struct(">hh16s16siiiiii")
 _OUTSIDE = struct.Struct(">hii")
-_HELD, _CANCELLED, _IGNORED = 1, 2, 4
+_HELD, _CANCELLED, _IGNORED, _LEADS = 1, 2, 4, 8
 
 _STAMPS = text("""
 SELECT (SELECT coalesce(sum(version), 0) FROM resource WHERE tenant_id = :tenant) AS resources,
@@ -60,11 +60,40 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is taken, in the order of `Asked.resources`, as of one snapshot together with the catalogue's versions."""
+    """What is taken, as of one snapshot together with the catalogue's versions."""
 
+    asked: Asked
     stamps: Stamps
     degraded: dict[UUID, datetime]
-    taken: list[Taken]
+    packed: tuple[bytes, bytes, bytes]
+    """Maps, claims and outside as the statement gives them: where they are the same, so is everything."""
+
+    def taken(self) -> dict[UUID, Taken]:
+        """By resource; bits begin with the first chunk that was asked for."""
+        asked = self.asked
+        maps, claims, outside = self.packed
+        taken = [Taken.nothing() for _ in asked.resources]
+        for number, chunk, claimed, started, external in _MAP.iter_unpack(maps):
+            one, shift = taken[number], chunk * CHUNK_GRANULES
+            # Most calendars have one or the other.
+            if bits := int.from_bytes(claimed, "big"):
+                one.claimed |= bits << shift
+                one.started |= int.from_bytes(started, "big") << shift
+            if bits := int.from_bytes(external, "big"):
+                one.external |= bits << shift
+        horizon = Horizon(asked.first_chunk * CHUNK, asked.chunks * CHUNK_GRANULES)
+        for number, first, last in _OUTSIDE.iter_unpack(outside):
+            taken[number].external |= horizon.bits(((first, last),))
+        for number, flags, *fields in _CLAIM.iter_unpack(claims):
+            told = (bool(flags & _HELD), bool(flags & _CANCELLED), bool(flags & _LEADS))
+            one, claim = taken[number], Claim._make((*fields, *told))
+            if flags & _IGNORED:
+                # Claims of one resource never overlap: its granules are nobody else's.
+                one.claimed &= ~horizon.bits(((claim.claim_start, claim.claim_end),))
+                one.started &= ~horizon.bits(((claim.start, claim.start + 1),))
+            else:
+                one.claims.append(claim)
+        return dict(zip(asked.resources, taken, strict=True))
 
 
 async def read(hot: HotPool, tenant_id: UUID, asked: Asked) -> Reading:
@@ -83,28 +112,8 @@ async def read(hot: HotPool, tenant_id: UUID, asked: Asked) -> Reading:
         ),
     )
     resources, offerings, clinic, degraded, maps, claims, outside = row
-    taken = [Taken.nothing() for _ in asked.resources]
-    for number, chunk, claimed, started, external in _MAP.iter_unpack(maps or b""):
-        one, shift = taken[number], chunk * CHUNK_GRANULES
-        # Most calendars have one or the other.
-        if bits := int.from_bytes(claimed, "big"):
-            one.claimed |= bits << shift
-            one.started |= int.from_bytes(started, "big") << shift
-        if bits := int.from_bytes(external, "big"):
-            one.external |= bits << shift
-    horizon = Horizon(asked.first_chunk * CHUNK, asked.chunks * CHUNK_GRANULES)
-    for number, first, last in _OUTSIDE.iter_unpack(outside or b""):
-        taken[number].external |= horizon.bits(((first, last),))
-    for number, flags, *fields in _CLAIM.iter_unpack(claims or b""):
-        one, claim = taken[number], Claim._make((*fields, bool(flags & _HELD), bool(flags & _CANCELLED)))
-        if flags & _IGNORED:
-            # Claims of one resource never overlap: its granules are nobody else's.
-            one.claimed &= ~horizon.bits(((claim.claim_start, claim.claim_end),))
-            one.started &= ~horizon.bits(((claim.start, claim.start + 1),))
-        else:
-            one.claims.append(claim)
     since = {UUID(key): datetime.fromisoformat(at) for key, at in json.loads(degraded).items()} if degraded else {}
-    return Reading(Stamps(resources, offerings, clinic), since, taken)
+    return Reading(asked, Stamps(resources, offerings, clinic), since, (maps or b"", claims or b"", outside or b""))
 
 
 async def stamps(tx: Transaction) -> tuple[int, int]:

@@ -20,13 +20,13 @@ LONGEST_DRAWN = timedelta(days=64)
 # RETURNING old/new (PostgreSQL 18): the row as it was decides what strangers are told.
 _OCCUPY = text("""
 INSERT INTO occupancy AS o (tenant_id, owner_id, resource_id, version, slot_id, offering_id, claim_start, claim_end,
-                            start_at, end_at, expires_at, capacity, reserved, cancelled)
+                            start_at, end_at, expires_at, capacity, reserved, cancelled, provider_id)
 VALUES (:tenant, :owner, :resource, :version, :slot, :offering, :claim_start, :claim_end,
-        :start, :end, :expires, :capacity, :reserved, :cancelled)
+        :start, :end, :expires, :capacity, :reserved, :cancelled, :provider)
 ON CONFLICT (tenant_id, owner_id, resource_id) DO UPDATE SET
   version = :version, slot_id = :slot, offering_id = :offering, claim_start = :claim_start, claim_end = :claim_end,
   start_at = :start, end_at = :end, expires_at = :expires, capacity = :capacity, reserved = :reserved,
-  cancelled = :cancelled, freed = false, changed_at = now()
+  cancelled = :cancelled, provider_id = :provider, freed = false, changed_at = now()
   WHERE o.version < :version
 RETURNING old.start_at AS old_start, old.end_at AS old_end, coalesce(old.reserved, 0) AS old_reserved,
   old.claim_start AS old_claim_start, old.claim_end AS old_claim_end,
@@ -97,6 +97,7 @@ async def occupy(tx: Transaction, row: Occupancy) -> Row | None:
         "capacity": row.capacity,
         "reserved": row.reserved,
         "cancelled": row.cancelled,
+        "provider": row.provider_id,
     }
     return (await tx.connection.execute(_OCCUPY, parameters)).mappings().one_or_none()
 
