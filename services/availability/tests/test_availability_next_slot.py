@@ -28,7 +28,9 @@ async def test_each_offering_names_its_first_free_start(clinic):
 
 
 async def test_what_is_taken_is_not_next(clinic):
-    anna = await clinic.practitioner()
+    # Around the clock: at any time of the day the next slot is half an hour after this one.
+    always = {day: [["00:00", "24:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}
+    anna = await clinic.practitioner(weekly=always)
     offering = await clinic.offering()
     start = datetime.fromisoformat((await first(clinic, offering))["start"])
     await clinic.take(anna, start, start + timedelta(minutes=30))
