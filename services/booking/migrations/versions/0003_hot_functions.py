@@ -95,7 +95,7 @@ $$
 TAKEN = """
 CREATE TYPE taken AS (
   outcome text, chosen int, slot_id uuid, slot_version bigint, reserved int, capacity int,
-  resources jsonb, named jsonb, rule jsonb)
+  resources jsonb, named jsonb, ids uuid[], lower timestamptz[], upper timestamptz[], rule jsonb)
 """
 
 # Takes the first candidate assignment that is free: slot row, advisory locks, catalogue, blocks, rules, claims, seats.
@@ -231,6 +231,9 @@ BEGIN
 
       IF s.resources IS NULL THEN
         resources := '[]'; named := '[]';
+        result.ids := p_resources[first:last];
+        result.lower := p_lower[first:last];
+        result.upper := p_upper[first:last];
         FOR j IN first .. last LOOP
           IF j > first AND p_resources[j - 1] >= p_resources[j] THEN
             RAISE EXCEPTION 'claims must be sorted by resource' USING ERRCODE = '22023';
@@ -266,11 +269,20 @@ BEGIN
           IF NOT FOUND THEN RAISE EXCEPTION 'taken' USING ERRCODE = 'HF001'; END IF;
         END LOOP;
       ELSE
+        -- A session stays with what it has; nobody joins one that cannot take place.
         resources := s.resources;
-        SELECT jsonb_agg(jsonb_build_object('id', k.id, 'type', k.type, 'name', k.name) ORDER BY k.id)
-          INTO named FROM resource k
-          WHERE k.tenant_id = p_tenant AND k.id = ANY (
+        SELECT array_agg(e.id), array_agg(e.claim_start), array_agg(e.claim_end)
+          INTO result.ids, result.lower, result.upper
+          FROM jsonb_to_recordset(s.resources) AS e(id uuid, claim_start timestamptz, claim_end timestamptz);
+        SELECT jsonb_agg(jsonb_build_object('id', k.id, 'type', k.type, 'name', k.name) ORDER BY k.id) AS named,
+               bool_and(k.active) AS fits,
+               bool_or(EXISTS (SELECT FROM block b WHERE b.resource_id = k.id AND b.during && padded
+                                 AND (b.kind = 'external_event' OR b.during && visit))) AS blocked
+          INTO known FROM resource k WHERE k.tenant_id = p_tenant AND k.id = ANY (
             SELECT (e->>'id')::uuid FROM jsonb_array_elements(s.resources) AS e);
+        IF NOT known.fits THEN RAISE EXCEPTION 'stale' USING ERRCODE = 'HF001'; END IF;
+        IF known.blocked THEN RAISE EXCEPTION 'blocked' USING ERRCODE = 'HF001'; END IF;
+        named := known.named;
       END IF;
       IF NOT fresh THEN
         UPDATE slot SET reserved = s.reserved + p_seats, capacity = s.capacity, version = slot.version + 1,
@@ -279,7 +291,14 @@ BEGIN
           resources = CASE WHEN s.capacity > 1 THEN taking.resources END, updated_at = now()
         WHERE slot.id = s.id RETURNING slot.version INTO s.version;
       END IF;
-      result := ('held', i - 1, s.id, s.version, s.reserved + p_seats, s.capacity, resources, named, NULL);
+      result.outcome := 'held';
+      result.chosen := i - 1;
+      result.slot_id := s.id;
+      result.slot_version := s.version;
+      result.reserved := s.reserved + p_seats;
+      result.capacity := s.capacity;
+      result.resources := resources;
+      result.named := named;
       RETURN result;
     EXCEPTION WHEN SQLSTATE 'HF001' THEN
       IF SQLERRM IN ('unknown', 'changed') THEN result.outcome := SQLERRM; RETURN result; END IF;
@@ -305,7 +324,7 @@ HEAD = """
 """
 
 # `take_slot` for a booking that there is: another time, or its own once more. Within the tenant's transaction only.
-RETAKE_SLOT = f"""
+RETAKE_SLOT = """
 CREATE FUNCTION retake_slot(
   p_tenant uuid, p_booking uuid, p_offering uuid, p_start timestamptz, p_end timestamptz, p_capacity int, p_seats int,
   p_until timestamptz, p_override boolean, p_moving boolean,
@@ -330,14 +349,14 @@ END $$
 # A hold of an offered time, whole: the offering as it is now, hoarding, the slot, the booking, what is said of it.
 # Names its tenant in every statement, so that it can be a transaction of its own. Payloads are those of
 # events.contracts.booking (a test reads them back). outcome also: inactive | members | hoarding | hoarding_hour
-PLACE_HOLD = f"""
+PLACE_HOLD = """
 CREATE FUNCTION place_hold(
   p_tenant uuid, p_booking uuid, p_offering uuid, p_offering_version bigint,
   p_start timestamptz, p_end timestamptz, p_capacity int, p_seats int, p_ttl interval, p_override boolean,
   p_providers uuid[], p_counts int[], p_resources uuid[], p_lower timestamptz[], p_upper timestamptz[],
   p_schedules bigint[], p_approvals boolean[],
   p_offer text, p_amount bigint, p_currency text, p_time_zone text, p_token bytea, p_user uuid, p_by text,
-  p_origin bytea, p_most_live int, p_most_hourly int, p_headers jsonb, p_entry uuid,
+  p_origin bytea, p_most_live int, p_most_hourly int, p_headers text, p_entry uuid,
   OUT outcome text, OUT chosen int, OUT expires timestamptz, OUT slot_id uuid, OUT slot_version bigint,
   OUT reserved int, OUT capacity int, OUT resources jsonb, OUT named jsonb, OUT rule jsonb)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = booking, pg_temp AS $$
@@ -348,12 +367,18 @@ DECLARE
   live int;
   hourly int;
   provider uuid;
-  visit json;
   owner uuid := p_booking;
   owner_version bigint := 1;
   until timestamptz;
-  common jsonb;
-  e jsonb;
+  iso CONSTANT text := 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"';
+  starts text;
+  ends text;
+  slot_said text;
+  topics text[];
+  keys text[];
+  versions bigint[];
+  types text[];
+  payloads text[];
 BEGIN
   IF current_setting('app.tenant', true) NOT IN ('', p_tenant::text) THEN
     RAISE EXCEPTION 'place_hold was called for another tenant than the transaction''s' USING ERRCODE = '42501';
@@ -393,31 +418,42 @@ BEGIN
     o.terms, p_approvals[chosen + 1], expires, expires, p_token, p_origin, p_user, p_by, p_entry);
 
   IF t.capacity > 1 THEN owner := t.slot_id; owner_version := t.slot_version; until := NULL; END IF;
-  visit := json_build_object('slot_id', t.slot_id, 'offering_id', p_offering, 'provider_id', provider,
-    'resource_ids', jsonb_path_query_array(t.resources, '$[*].id'), 'start', p_start, 'end', p_end, 'seats', p_seats);
-  common := p_headers || jsonb_build_object('tenantid', p_tenant, 'correlationid', p_booking,
-    'ce_time', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'));
-  INSERT INTO outbox (topic, key, headers, payload) VALUES ('holdfast.booking', p_booking,
-    common || jsonb_build_object('ce_id', uuidv7(), 'ce_type', 'booking.hold_created.v1', 'ce_subject', p_booking,
-      'version', '1'),
-    json_build_object('tenant_id', p_tenant, 'version', 1, 'booking_id', p_booking, 'visit', visit,
-      'expires_at', expires));
-  FOR e IN SELECT jsonb_array_elements(t.resources) LOOP
-    INSERT INTO outbox (topic, key, headers, payload) VALUES ('holdfast.occupancy', owner || ':' || (e->>'id'),
-      common || jsonb_build_object('ce_id', uuidv7(), 'ce_type', 'occupancy.row.v1',
-        'ce_subject', owner || ':' || (e->>'id'), 'version', owner_version::text),
-      json_build_object('tenant_id', p_tenant, 'version', owner_version, 'owner_id', owner, 'resource_id', e->'id',
-        'slot_id', t.slot_id, 'offering_id', p_offering, 'provider_id', provider, 'claim_start', e->'claim_start',
-        'claim_end', e->'claim_end', 'start', p_start, 'end', p_end, 'expires_at', until, 'capacity', t.capacity,
-        'reserved', t.reserved));
+  -- The events as texts, in one INSERT: nothing in them needs to be escaped.
+  starts := to_char(p_start AT TIME ZONE 'UTC', iso);
+  ends := to_char(p_end AT TIME ZONE 'UTC', iso);
+  slot_said := format('"slot_id":"%s","offering_id":"%s","provider_id":%s,"start":"%s","end":"%s"',
+    t.slot_id, p_offering, coalesce('"' || provider || '"', 'null'), starts, ends);
+  topics := ARRAY['holdfast.booking'];
+  keys := ARRAY[p_booking::text];
+  versions := ARRAY[1];
+  types := ARRAY['booking.hold_created.v1'];
+  payloads := ARRAY[format(
+    '{"tenant_id":"%s","version":%s,"booking_id":"%s","visit":{%s,"resource_ids":["%s"],"seats":%s},"expires_at":"%s"}',
+    p_tenant, 1, p_booking, slot_said, array_to_string(t.ids, '","'), p_seats,
+    to_char(expires AT TIME ZONE 'UTC', iso))];
+  FOR j IN 1 .. cardinality(t.ids) LOOP
+    topics := topics || 'holdfast.occupancy'::text;
+    keys := keys || (owner || ':' || t.ids[j]);
+    versions := versions || owner_version;
+    types := types || 'occupancy.row.v1'::text;
+    payloads := payloads || format('{"tenant_id":"%s","version":%s,"owner_id":"%s","resource_id":"%s",%s,'
+      '"claim_start":"%s","claim_end":"%s","expires_at":%s,"capacity":%s,"reserved":%s}',
+      p_tenant, owner_version, owner, t.ids[j], slot_said, to_char(t.lower[j] AT TIME ZONE 'UTC', iso),
+      to_char(t.upper[j] AT TIME ZONE 'UTC', iso),
+      coalesce('"' || to_char(until AT TIME ZONE 'UTC', iso) || '"', 'null'), t.capacity, t.reserved);
   END LOOP;
   IF t.reserved = t.capacity THEN
-    INSERT INTO outbox (topic, key, headers, payload) VALUES ('holdfast.booking', t.slot_id,
-      common || jsonb_build_object('ce_id', uuidv7(), 'ce_type', 'booking.slot_blocked.v1', 'ce_subject', t.slot_id,
-        'version', t.slot_version::text),
-      json_build_object('tenant_id', p_tenant, 'version', t.slot_version, 'slot_id', t.slot_id,
-        'offering_id', p_offering, 'provider_id', provider, 'start', p_start, 'end', p_end));
+    topics := topics || 'holdfast.booking'::text;
+    keys := keys || t.slot_id::text;
+    versions := versions || t.slot_version;
+    types := types || 'booking.slot_blocked.v1'::text;
+    payloads := payloads || format('{"tenant_id":"%s","version":%s,%s}', p_tenant, t.slot_version, slot_said);
   END IF;
+  INSERT INTO outbox (topic, key, headers, payload)
+  SELECT m.topic, m.key, (left(p_headers, -1) || format(',"tenantid":"%s","correlationid":"%s","ce_time":"%s",'
+      '"ce_id":"%s","ce_type":"%s","ce_subject":"%s","version":"%s"}', p_tenant, p_booking,
+      to_char(now() AT TIME ZONE 'UTC', iso), uuidv7(), m.type, m.key, m.version))::jsonb, m.payload
+  FROM unnest(topics, keys, versions, types, payloads) AS m(topic, key, version, type, payload);
 END $$
 """
 
@@ -523,11 +559,11 @@ def upgrade() -> None:
     op.execute(
         f"GRANT EXECUTE ON FUNCTION take_slot({visit}, interval, boolean, boolean, {candidates}) TO booking_definer"
     )
-    define(f"retake_slot({visit}, boolean, boolean, {candidates})", RETAKE_SLOT)
+    define(f"retake_slot({visit}, boolean, boolean, {candidates})", RETAKE_SLOT.replace("{HEAD}", HEAD))
     define(
         "place_hold(uuid, uuid, uuid, bigint, timestamptz, timestamptz, int, int, interval, boolean,"
-        f" {candidates}, boolean[], text, bigint, text, text, bytea, uuid, text, bytea, int, int, jsonb, uuid)",
-        PLACE_HOLD,
+        f" {candidates}, boolean[], text, bigint, text, text, bytea, uuid, text, bytea, int, int, text, uuid)",
+        PLACE_HOLD.replace("{HEAD}", HEAD),
     )
     for name, arguments, condition in DUE:
         define(f"{name}({', '.join(kind for _, kind in arguments)})", _due(name, arguments, condition))
