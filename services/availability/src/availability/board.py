@@ -99,10 +99,14 @@ class Sought:
         return made
 
     def _cancelled(self, claims: Iterable[Claim]) -> int:
-        """Starts of sessions that fall out: they are not offered again with this provider."""
+        """Starts of sessions that fall out: they are not offered again with this provider. Who was only to be there too
+        may lead one."""
         own = self.offering.id.bytes
+        led = self.offering.needs[self.offering.leading].type == "practitioner"
         return self.asked.horizon.bits(
-            (claim.start, claim.start + GRANULE) for claim in claims if claim.cancelled and claim.offering_id == own
+            (claim.start, claim.start + GRANULE)
+            for claim in claims
+            if claim.cancelled and claim.offering_id == own and (claim.leads or not led)
         )
 
     # -- open sessions of a class ------------------------------------------------------------------------------
