@@ -68,13 +68,33 @@ ALTER TABLE booking
   ADD COLUMN verified boolean NOT NULL DEFAULT false,
   ADD COLUMN arrived_at timestamptz,
   ADD COLUMN moved_by_clinic boolean NOT NULL DEFAULT false,
-  ADD COLUMN move_fee bigint NOT NULL DEFAULT 0 CHECK (move_fee >= 0),
+  ADD COLUMN move_fee bigint NOT NULL DEFAULT 0,
   ADD COLUMN remind_at timestamptz,
   ADD COLUMN series_id uuid,
   ADD COLUMN moves uuid REFERENCES booking (id),
   ADD COLUMN entry_id uuid;
 COMMENT ON COLUMN booking.moves IS 'a hold that keeps the dearer time to which that appointment moves once it is paid';
 COMMENT ON COLUMN booking.entry_id IS 'the waitlist entry that this hold was offered to';
+
+-- One constraint each: PostgreSQL prepares every constraint of a row that it writes anew.
+ALTER TABLE booking
+  DROP CONSTRAINT booking_status_check, DROP CONSTRAINT booking_seats_check, DROP CONSTRAINT booking_price_check,
+  DROP CONSTRAINT booking_mode_check, DROP CONSTRAINT booking_amount_due_check,
+  DROP CONSTRAINT booking_payment_status_check,
+  ADD CONSTRAINT booking_is_sound CHECK (
+    status IN ('held', 'released', 'expired', 'pending_payment', 'pending_approval', 'confirmed', 'rejected',
+      'completed', 'no_show', 'cancelled', 'unfulfillable')
+    AND seats >= 1 AND price >= 0 AND amount_due >= 0 AND move_fee >= 0
+    AND mode IN ('free', 'full', 'deposit', 'authorize')
+    AND payment_status IN ('none', 'pending', 'authorized', 'paid', 'failed', 'voided', 'partially_refunded',
+      'refunded'));
+ALTER TABLE slot
+  DROP CONSTRAINT slot_status_check, DROP CONSTRAINT slot_capacity_check, DROP CONSTRAINT slot_check,
+  DROP CONSTRAINT slot_check1, DROP CONSTRAINT slot_check2, DROP CONSTRAINT slot_check3,
+  ADD CONSTRAINT slot_is_sound CHECK (
+    status IN ('open', 'blocked', 'cancelled') AND capacity >= 1 AND reserved BETWEEN 0 AND capacity
+    AND (status <> 'open' OR reserved < capacity) AND (status <> 'blocked' OR reserved = capacity)
+    AND end_at > start_at);
 
 ALTER TABLE booking DROP CONSTRAINT booking_tenant_id_external_ref_key;
 CREATE UNIQUE INDEX booking_external_ref ON booking (tenant_id, external_ref) WHERE external_ref IS NOT NULL;
