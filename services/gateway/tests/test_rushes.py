@@ -7,10 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.alternatives import is_taken
 from gateway.main import Gateway
-from gateway.rushes import CROWD, Rush, Rushes
 from gateway.upstream import Answer
 from servicekit.problems import Unavailable
+from servicekit.rushes import CROWD, Rush, Rushes
 
 from .conftest import TENANT, Services, problem
 
@@ -36,7 +37,7 @@ async def settled() -> None:
 
 
 async def test_a_refusal_is_shared_with_those_who_asked_before_its_request_was_sent_only() -> None:
-    booking, rush = Booking(), Rush()
+    booking, rush = Booking(), Rush(is_taken)
     first = asyncio.create_task(rush.answer(booking))
     await settled()
     later = [asyncio.create_task(rush.answer(booking)) for _ in range(5)]
@@ -53,7 +54,7 @@ async def test_a_refusal_is_shared_with_those_who_asked_before_its_request_was_s
 
 
 async def test_who_gets_the_time_shares_it_with_nobody() -> None:
-    booking, rush = Booking(), Rush()
+    booking, rush = Booking(), Rush(is_taken)
     tasks = [asyncio.create_task(rush.answer(booking)) for _ in range(4)]
     await settled()
     booking.waiting[0].set_result(TAKEN)
@@ -67,7 +68,7 @@ async def test_who_gets_the_time_shares_it_with_nobody() -> None:
 
 
 async def test_a_failure_is_nobody_elses_either() -> None:
-    booking, rush = Booking(), Rush()
+    booking, rush = Booking(), Rush(is_taken)
     tasks = [asyncio.create_task(rush.answer(booking)) for _ in range(3)]
     await settled()
     booking.waiting[0].set_result(TAKEN)
@@ -85,7 +86,7 @@ async def test_a_failure_is_nobody_elses_either() -> None:
 
 
 async def test_whoever_gives_up_while_waiting_leaves_nobody_behind() -> None:
-    booking, rush = Booking(), Rush()
+    booking, rush = Booking(), Rush(is_taken)
     tasks = [asyncio.create_task(rush.answer(booking)) for _ in range(3)]
     await settled()
     tasks[1].cancel()
@@ -97,8 +98,8 @@ async def test_whoever_gives_up_while_waiting_leaves_nobody_behind() -> None:
 
 
 async def test_a_rush_begins_with_a_refusal_and_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.rushes.LASTS_SECONDS", 0.05)
-    booking, rushes = Booking(), Rushes()
+    monkeypatch.setattr("servicekit.rushes.LASTS_SECONDS", 0.05)
+    booking, rushes = Booking(), Rushes(is_taken)
     calm = [asyncio.create_task(rushes.answer("a", booking)) for _ in range(3)]
     await settled()
     assert len(booking.waiting) == 3  # nobody was refused yet: all are sent
@@ -120,7 +121,7 @@ async def test_a_rush_begins_with_a_refusal_and_ends_by_itself(monkeypatch: pyte
 
 
 async def test_a_crowd_is_a_rush_before_anybody_was_refused() -> None:
-    booking, rushes = Booking(), Rushes()
+    booking, rushes = Booking(), Rushes(is_taken)
     tasks = [asyncio.create_task(rushes.answer("a", booking)) for _ in range(50)]
     await settled()
     assert len(booking.waiting) == CROWD + 1  # the last asks for all who came later than it

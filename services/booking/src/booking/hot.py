@@ -15,18 +15,22 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from booking import catalogue, holds, presenting
-from booking.errors import refusal
+from booking.errors import SlotTaken, refusal
 from booking.repository.slots import PLACE_HOLD, Placed
 from booking.schemas import HoldCreate
 from booking.settings import BookingSettings
-from servicekit.auth import principal
+from servicekit.auth import Principal, principal
 from servicekit.idempotency import HEADER
 from servicekit.problems import Malformed, NotFound, ValidationFailed
+from servicekit.rushes import Rushes
 from servicekit.service import Service
+from servicekit.signing import Signer
 
 _KEY = HEADER.encode()
 _HEADERS = {"Cache-Control": "no-store"}
 _encode = msgspec.json.Encoder().encode
+_TAKEN = SlotTaken().response()
+"""What most of many get: made once."""
 
 
 class _Body(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,30 +57,43 @@ def install(service: Service) -> None:
     assert isinstance(settings, BookingSettings)
     signer = service.signer("offers")
 
+    rushes: Rushes[Response] = Rushes(lambda answer: answer is _TAKEN)
+
     async def place_hold(request: Request) -> Response:
-        tenant_id = _tenant(request)
-        body = _body(await request.body())
-        wanted = holds.wish(
-            signer,
-            settings,
-            tenant_id=tenant_id,
-            slot_id=body.slot_id,
-            seats=body.seats,
-            asking=await principal(request),
-            origin=_origin(request),
-        )
-        placed = Placed(*await service.hot.one(PLACE_HOLD, wanted.parameters))
-        if placed.outcome == "unknown":  # faster than the catalogue's events
-            async with service.database.transaction(tenant_id) as tx:
-                await catalogue.learn(tx, wanted.offer)
-            placed = Placed(*await service.hot.one(PLACE_HOLD, wanted.parameters))
-        if placed.outcome != "held":
-            raise refusal(placed.outcome, placed.rule)
-        service.waker.wake("relay")
-        content = _encode(presenting.placed_hold(wanted, placed))
-        return Response(content, 201, _HEADERS, "application/json")
+        tenant_id, raw, asking = _tenant(request), await request.body(), await principal(request)
+
+        async def ask() -> Response:
+            return await _place(service, settings, signer, tenant_id, _body(raw), asking, _origin(request))
+
+        # Of those who want one and the same time at once, one asks the database for all who came before it asked.
+        return await rushes.answer((tenant_id, raw, asking.user_id), ask)
 
     service.app.router.routes.insert(0, _KeylessRoute("/v1/clinics/{clinic}/holds", place_hold, methods=["POST"]))
+
+
+async def _place(
+    service: Service,
+    settings: BookingSettings,
+    signer: Signer,
+    tenant_id: UUID,
+    body: _Body,
+    asking: Principal,
+    origin: bytes | None,
+) -> Response:
+    wanted = holds.wish(
+        signer, settings, tenant_id=tenant_id, slot_id=body.slot_id, seats=body.seats, asking=asking, origin=origin
+    )
+    placed = Placed(*await service.hot.one(PLACE_HOLD, wanted.parameters))
+    if placed.outcome == "unknown":  # faster than the catalogue's events
+        async with service.database.transaction(tenant_id) as tx:
+            await catalogue.learn(tx, wanted.offer)
+        placed = Placed(*await service.hot.one(PLACE_HOLD, wanted.parameters))
+    if placed.outcome == "taken":
+        return _TAKEN
+    if placed.outcome != "held":
+        raise refusal(placed.outcome, placed.rule)
+    service.waker.wake("relay")
+    return Response(_encode(presenting.placed_hold(wanted, placed)), 201, _HEADERS, "application/json")
 
 
 def _tenant(request: Request) -> UUID:

@@ -6,12 +6,12 @@ from typing import Any
 
 from starlette.types import Receive, Scope
 
-from gateway.alternatives import Looks
+from gateway.alternatives import Looks, is_taken
 from gateway.limits import Limits
-from gateway.rushes import Rushes
 from gateway.table import Route, find
 from gateway.upstream import NOT_PASSED_ON, Answer, Upstreams
 from servicekit.problems import Malformed, NotFound, Problem, Unavailable
+from servicekit.rushes import Rushes
 from servicekit.signing import Signer
 
 MAX_BODY = 1_000_000
@@ -102,7 +102,7 @@ class Proxy:
         self.limits = limits
         self.settlements = settlements
         self.looks = Looks(upstreams)
-        self.rushes = Rushes()
+        self.rushes = Rushes(is_taken)
 
     async def target(self, scope: Scope, receive: Receive, address: str) -> Call:
         """The request with its route, and its path with the clinic's id in place of its slug; 404, 405 otherwise."""
