@@ -258,6 +258,16 @@ async def test_the_patient_calls_off_this_one_the_following_or_all(weekly: Weekl
     assert (await weekly.clinic.hold(weekly.offers(2)[1])).status_code == 201
 
 
+async def test_all_needs_no_visit_to_be_named_and_the_others_do(weekly: Weekly) -> None:
+    series = await weekly.made(2)
+    url = f"{weekly.clinic.base}/series/{series['id']}/cancel"
+    headers = {"Authorization": f"Bearer {series['manage_token']}"}
+    refused = await weekly.clinic.client.put(url, json={"scope": "following"}, headers=headers)
+    assert refused.status_code == 422
+    ended = await weekly.clinic.client.put(url, json={"scope": "all"}, headers=headers)
+    assert (ended.status_code, ended.json()["status"]) == (200, "cancelled")
+
+
 async def test_a_series_is_over_with_its_last_visit(weekly: Weekly) -> None:
     series = await weekly.made(2)
     assert (await weekly.cancel(series, 0, "this")).json()["status"] == "active"

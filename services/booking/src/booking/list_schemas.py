@@ -3,7 +3,7 @@
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from booking.schemas import AppointmentStatus, AppointmentView, Strict
 from events.base import Instant
@@ -77,7 +77,13 @@ class SeriesCancellation(Strict):
     """Which visits are called off."""
 
     scope: Scope
-    appointment_id: UUID
+    appointment_id: UUID | None = Field(None, description="the visit that `this` and `following` mean")
+
+    @model_validator(mode="after")
+    def _named(self) -> "SeriesCancellation":
+        if self.appointment_id is None and self.scope != "all":
+            raise ValueError("appointment_id is required unless the scope is all")
+        return self
 
 
 class SeriesRescheduling(Strict):

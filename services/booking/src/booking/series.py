@@ -134,14 +134,14 @@ async def shown(tx: Transaction, series: Series) -> list[dict[str, Any]]:
     return sorted([*booked, *refused], key=lambda one: one["start"])
 
 
-async def chosen(tx: Transaction, series: Series, scope: str, appointment_id: UUID) -> list[Booking]:
+async def chosen(tx: Transaction, series: Series, scope: str, appointment_id: UUID | None) -> list[Booking]:
     """The appointments that `this`, `following` or `all` means, by start: of those that are still to come, and the
-    named one unless it was called off already. 409 when that is over."""
+    named one (`all` needs none) unless it was called off already. 409 when that is over."""
     own = await rows.bookings_of(tx, series.id)
     anchor = next((booking for booking in own if booking.id == appointment_id), None)
-    if anchor is None:
+    if anchor is None and appointment_id is not None:
         raise NotFound("This appointment is none of the series. Nothing was changed.")
-    if decide(anchor.state, Trigger.CANCEL) is Action.REFUSE:
+    if anchor is not None and decide(anchor.state, Trigger.CANCEL) is Action.REFUSE:
         raise IllegalTransition(f"The appointment is {anchor.state} and no longer to come. Nothing was changed.")
     now = datetime.now(UTC)
     coming = [
@@ -151,7 +151,7 @@ async def chosen(tx: Transaction, series: Series, scope: str, appointment_id: UU
     ]
     if scope == "this":
         return [booking for booking in coming if booking is anchor]
-    return [booking for booking in coming if scope == "all" or booking.start_at >= anchor.start_at]
+    return [booking for booking in coming if anchor is None or scope == "all" or booking.start_at >= anchor.start_at]
 
 
 async def to_move(tx: Transaction, series: Series, scope: str, appointment_id: UUID) -> tuple[Booking, list[Booking]]:
@@ -164,7 +164,7 @@ async def to_move(tx: Transaction, series: Series, scope: str, appointment_id: U
 
 
 async def cancel(
-    database: Database, tenant_id: UUID, series_id: UUID, asking: Principal, scope: str, appointment_id: UUID
+    database: Database, tenant_id: UUID, series_id: UUID, asking: Principal, scope: str, appointment_id: UUID | None
 ) -> Series:
     """Calls off this one, this and the following, or all that are to come; each by the offering's policy."""
     async with database.transaction(tenant_id) as tx:
