@@ -38,11 +38,12 @@ class Rules:
 
     def forbidden(self, resource: Resource, claims: Iterable[Claim], asked: Range, *, leads: bool) -> int:
         """Bits of the starts at which this resource may not serve the offering. Rules of practitioners are about the
-        slot's provider: whoever only assists (does not lead) is not bound by them."""
+        slot's provider: whoever only assists (does not lead) is not bound by them, and no visit of theirs counts."""
         judged = resource.type == "room" or (resource.type == "practitioner" and leads)
         if not self.offerings or not judged:
             return 0
-        live = [claim for claim in claims if not claim.cancelled]
+        room = resource.type == "room"
+        live = [claim for claim in claims if not claim.cancelled and (room or claim.leads)]
         bits = asked.horizon.bits(self._too_near(resource.type, live))
         if resource.type == "practitioner" and self._offering.maxima:
             bits |= asked.horizon.bits(self._used_up(live, asked))
