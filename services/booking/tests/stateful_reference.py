@@ -30,6 +30,9 @@ class Thing:
     hours: Weekly | None
     id: UUID = field(default_factory=lambda: UUID(int=0))
 
+    def __str__(self) -> str:
+        return f"{self.type} {str(self.id)[-4:]} (-{self.before} +{self.after})"
+
     def ranges(self, day: date, tz: ZoneInfo) -> list[tuple[datetime, datetime]]:
         """When it works on the day."""
         assert self.hours is not None
@@ -66,7 +69,15 @@ class Kind:
     after: int
     capacity: int
     needs: list[Need]
+    rules: list[dict[str, Any]]
     id: UUID = field(default_factory=lambda: UUID(int=0))
+
+    def __str__(self) -> str:
+        needs = "; ".join(("maybe " if n.optional else "") + " or ".join(map(str, n.things)) for n in self.needs)
+        return (
+            f"offering {str(self.id)[-4:]}: {self.duration} min every {self.step} (-{self.before} +{self.after}),"
+            f" {self.capacity} seats, needs {needs}, rules {self.rules}"
+        )
 
     def starts(self, leader: Thing, first: date, last: date, tz: ZoneInfo) -> Iterator[datetime]:
         """The grid that the leader's hours make: stepped from where each range begins. Who has no schedule is always

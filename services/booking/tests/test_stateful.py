@@ -9,7 +9,7 @@ import itertools
 import random
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -41,6 +41,7 @@ from .stateful_world import Clinic, Composed, Loop
 
 ZONES = ("Europe/Warsaw", "America/New_York", "Asia/Kathmandu")
 HOURS = (weekly(("09:00", "12:00")), weekly(("08:30", "10:00"), ("10:30", "12:30")), weekly(("10:00", "11:00")))
+T = TypeVar("T")
 NUMBERS = st.integers(0, 9_999)
 
 
@@ -106,7 +107,7 @@ class AnyClinic(RuleBasedStateMachine):
         duration = chance.choice((20, 30, 45))
         kind = Kind(
             duration, chance.choice((duration, 15, 30)), chance.choice((0, 0, 5)), chance.choice((0, 0, 10)),
-            chance.choice((1, 1, 1, 3)), needs,
+            chance.choice((1, 1, 1, 3)), needs, self._rules(),
         )  # fmt: skip
         body = {
             "name": f"offering {number}", "duration_minutes": kind.duration, "slot_step_minutes": kind.step,
@@ -116,7 +117,7 @@ class AnyClinic(RuleBasedStateMachine):
                  "preferences": {str(need.things[-1].id): chance.choice((0, 5))}}
                 for need in needs
             ],
-            "rules": self._rules(),
+            "rules": kind.rules,
         }  # fmt: skip
         kind.id = await self.clinic.offering(body)
         self.kinds.append(kind)
@@ -154,7 +155,7 @@ class AnyClinic(RuleBasedStateMachine):
     @precondition(lambda self: self._live("held"))
     def confirm(self, number: int) -> None:
         """Refused where something came to lie on the time, or its hours are gone, since it was held."""
-        self._do(racing.confirm(self._clinic, self._pick("held", number)[0]), {"ok", "slot-taken"})
+        self._do(racing.confirm(self._clinic, self._pick("held", number)[0]), {"ok", "slot-taken", "offer-expired"})
 
     @rule(number=NUMBERS)
     @precondition(lambda self: self._live("held"))
@@ -371,23 +372,36 @@ class AnyClinic(RuleBasedStateMachine):
         leaders = [leader] if named and leader else kind.needs[0].things
         shown = await self.clinic.search(kind.id, self.first, self.last, str(leader.id) if named and leader else "any")
         grids = {one.id: set(kind.starts(one, self.first, self.last, self.tz)) for one in leaders}
-        await self._can_be_held(kind, shown, grids)
+        slots = await self._read(
+            self.composed.booking, "SELECT start_at FROM slot WHERE offering_id = :id", {"id": kind.id}
+        )
+        used = {start for (start,) in slots}
+        await self._can_be_held(kind, shown, grids, used)
         seen = {datetime.fromisoformat(slot["start"]) for slot in shown}
         # Of each leader alone: a start that somebody else can serve is shown all the same.
         hidden = [(one, start) for one in leaders for start in sorted(grids[one.id] - seen)]
-        await self._cannot_be_had(kind, self.chance.sample(hidden, min(len(hidden), 5)))
+        await self._cannot_be_had(kind, self._sample(hidden, lambda one: one[1] in used))
 
-    async def _can_be_held(self, kind: Kind, shown: list[dict[str, Any]], grids: dict[UUID, set[datetime]]) -> None:
+    def _sample(self, found: list[T], telling: Callable[[T], bool]) -> list[T]:
+        """Some of them, most of those that tell more than others."""
+        chosen = [one for one in found if telling(one)]
+        others = [one for one in found if not telling(one)]
+        return [*self.chance.sample(chosen, min(len(chosen), 6)), *self.chance.sample(others, min(len(others), 3))]
+
+    async def _can_be_held(
+        self, kind: Kind, shown: list[dict[str, Any]], grids: dict[UUID, set[datetime]], used: set[datetime]
+    ) -> None:
         for slot in shown:
             start = datetime.fromisoformat(slot["start"])
             for provider in slot["provider_ids"]:
                 stays = kind.capacity > 1  # an open session stays where it is when the hours change
                 assert stays or start in grids[UUID(provider)], f"{start} is not on the grid of {provider}"
-        for slot in self.chance.sample(shown, min(len(shown), 3)):
+        for slot in self._sample(shown, lambda one: datetime.fromisoformat(one["start"]) in used):
             seats = slot["remaining"] if kind.capacity > 1 and self._one(slot) else 1
-            assert await self._tried(slot["slot_id"], seats) == "held", slot
+            end = await self._tried(slot["slot_id"], seats)
+            assert end == "held", f"{slot['start']} is shown with {seats} seats and refused: {end}, {kind}"
             if 1 < seats < kind.capacity:
-                assert await self._tried(slot["slot_id"], seats + 1) == "slot-taken", slot
+                assert (await self._tried(slot["slot_id"], seats + 1)).startswith("slot-taken"), slot
 
     async def _cannot_be_had(self, kind: Kind, hidden: list[tuple[Thing, datetime]]) -> None:
         known: dict[str, Any] = {"expires": self.clinic.expires()}
@@ -399,7 +413,7 @@ class AnyClinic(RuleBasedStateMachine):
             for group in kind.assignments(leader, start, self.tz):
                 offer = signer.sign(kind.offer(group, start, tenant_id=self.clinic.tenant_id, known=known))
                 end = await self._tried(offer, 1)
-                assert end != "held", f"{start} with {[thing.type for thing in group]} could be had and is hidden: {kind}"
+                assert end != "held", f"{start} with {', '.join(map(str, group))} could be had and is hidden: {kind}"
 
     async def _tried(self, slot_id: str, seats: int) -> str:
         """What a hold would say, without a trace."""
@@ -410,7 +424,7 @@ class AnyClinic(RuleBasedStateMachine):
         except Undone:
             return "held"
         except Problem as refused:
-            return refused.code
+            return f"{refused.code}: {refused.detail}"
 
 
 class _AsRaced:
