@@ -42,9 +42,13 @@ async def test_a_hold_runs_out_and_its_time_is_free_again(clinic: Clinic) -> Non
     await clinic.hold(slot)
     await clinic.hold(slot, expect=409)
 
+    async def gone() -> bool:
+        return not await free_again()
+
     async def free_again() -> bool:
         return slot["start"] in [entry["start"] for entry in await clinic.slots(offering)]
 
+    await eventually(gone)  # the word of the hold travels to availability
     await eventually(free_again)
     await clinic.hold(slot)
 
