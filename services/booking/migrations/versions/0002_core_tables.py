@@ -51,8 +51,8 @@ CREATE TABLE resource (
   PRIMARY KEY (tenant_id, id)
 );
 
--- Visits that need no practitioner (the nil UUID) and have no seats to share are told apart by what they take: a court
--- is sold at an hour when another one was.
+-- Visits and sessions that need no practitioner (the nil UUID) are told apart by what they take: a court is sold at an
+-- hour when another one was.
 ALTER TABLE slot ADD COLUMN place_id uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000';
 ALTER TABLE slot DROP CONSTRAINT slot_tenant_id_offering_id_provider_id_start_at_key;
 ALTER TABLE slot ADD CONSTRAINT slot_once UNIQUE (tenant_id, offering_id, provider_id, start_at, place_id);

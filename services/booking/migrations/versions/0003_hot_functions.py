@@ -145,7 +145,7 @@ BEGIN
   END IF;
   FOR i IN 1 .. cardinality(p_counts) LOOP
     last := first + p_counts[i] - 1;
-    place := CASE WHEN p_capacity = 1 AND p_providers[i] = no_one THEN p_resources[first] ELSE no_one END;
+    place := CASE WHEN p_providers[i] = no_one THEN p_resources[first] ELSE no_one END;
     -- A look without a lock: most losers end here and write nothing.
     IF p_capacity = 1 THEN
       FOR j IN first .. last LOOP

@@ -21,7 +21,7 @@ async def cancel(
     tx: Transaction, asking: Principal, offering_id: UUID, provider_id: UUID | None, start: datetime, reason: str | None
 ) -> Sequence[UUID]:
     """Calls off the session at that time, also one that nobody has booked yet; the appointments that it had. Again: as
-    the first time."""
+    the first time. Without a provider: those of every place."""
     asking.require_role(tx.tenant_id, DESK)
     offering = await copies.find(tx, OfferingState, f"offering:{offering_id}")
     if offering is None:
@@ -31,14 +31,23 @@ async def cancel(
     if start <= datetime.now(UTC):
         raise IllegalTransition("The session has begun. It was not cancelled.")
     end = start + timedelta(minutes=offering.duration_minutes)
-    slot = await slots.session(tx, offering_id, provider_id, start, end, offering.capacity)
+    if provider_id is not None:
+        found = [await slots.session(tx, offering_id, provider_id, start, end, offering.capacity)]
+    else:
+        found = await slots.sessions_of_nobody(tx, offering_id, start)
+        if not found:
+            raise IllegalTransition("Nobody has a seat at that time, in any place. Nothing was cancelled.")
+    by = holds.by_whom(asking, tx.tenant_id)
+    # Their slots' rows are locked: nobody can come or go meanwhile.
+    return [booking_id for slot in found for booking_id in await _call_off(tx, slot, by, reason)]
+
+
+async def _call_off(tx: Transaction, slot: Slot, by: str, reason: str | None) -> Sequence[UUID]:
     if slot.status == "cancelled":
         return slot.called_off
-    # Their slot's row is locked: nobody can come or go meanwhile.
     present = [await bookings.relock(tx, booking.id) for booking in await bookings.of_slot(tx, slot.id)]
     ids = [booking.id for booking in present if _is_called_off(booking)]
     slot = await slots.call_off(tx, slot, ids)
-    by = holds.by_whom(asking, tx.tenant_id)
     for booking in present:
         if _is_called_off(booking):
             await endings.call_off(tx, booking, by_staff=True, by=by, fee=0, reason=reason)
@@ -46,7 +55,7 @@ async def cancel(
             await holds.expire(tx, booking)
         elif booking.state in (State.HELD, State.PENDING_PAYMENT):
             await holds.drop(tx, booking, by)
-    own = [ClaimedResource(provider_id, start, end)] if provider_id else []
+    own = [ClaimedResource(slot.provider_id, slot.start, slot.end)] if slot.provider_id else []
     await _hide(tx, slot, slot.resources or own)
     return ids
 

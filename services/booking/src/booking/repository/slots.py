@@ -54,9 +54,9 @@ _EXTEND_CLAIMS = text(
     "UPDATE claim SET expires_at = CAST(:until AS timestamptz)"
     " WHERE owner_id = :owner AND tenant_id = :tenant RETURNING 1"
 )
-_SESSION = text("""
+_SESSIONS = text("""
 SELECT * FROM slot WHERE tenant_id = :tenant AND offering_id = :offering AND provider_id = :provider
-  AND start_at = :start AND place_id = CAST(:place AS uuid) FOR NO KEY UPDATE
+  AND start_at = :start ORDER BY id FOR NO KEY UPDATE
 """)
 # The id as `take_slot` makes it: a row has the same one whoever adds it, so that rows can be locked in its order.
 _ADD_SLOTS = text("""
@@ -280,16 +280,11 @@ async def lock_all(tx: Transaction, booking: Booking, capacity: int, candidates:
         "own": booking.slot_id,
         "offering": booking.offering_id,
         "providers": [candidate.provider_id or NO_PROVIDER for candidate in candidates],
-        "places": [_place(candidate, capacity) for candidate in candidates],
+        "places": [NO_PROVIDER if candidate.provider_id else candidate.claims[0].id for candidate in candidates],
         "start": booking.start_at,
     }
     await tx.connection.execute(_ADD_SLOTS, parameters | {"end": booking.end_at, "capacity": capacity})
     await tx.connection.execute(_LOCK_SLOTS, parameters)
-
-
-def _place(candidate: Candidate, capacity: int) -> UUID:
-    alone = capacity == 1 and candidate.provider_id is None
-    return candidate.claims[0].id if alone else NO_PROVIDER
 
 
 async def of(tx: Transaction, booking: Booking) -> Slot:
@@ -310,20 +305,25 @@ async def keep_claims(tx: Transaction, booking: Booking, slot: Slot, until: date
 
 
 async def session(
-    tx: Transaction, offering_id: UUID, provider_id: UUID | None, start: datetime, end: datetime, capacity: int
+    tx: Transaction, offering_id: UUID, provider_id: UUID, start: datetime, end: datetime, capacity: int
 ) -> Slot:
-    """The slot at that time under its lock, made if nobody ever held a seat of it."""
-    parameters = {
-        "tenant": tx.tenant_id,
-        "offering": offering_id,
-        "provider": provider_id or NO_PROVIDER,
-        "start": start,
-        "place": NO_PROVIDER,
-    }
-    added = {"providers": [provider_id or NO_PROVIDER], "places": [NO_PROVIDER], "end": end, "capacity": capacity}
+    """The provider's slot at that time under its lock, made if nobody ever held a seat of it."""
+    parameters = {"tenant": tx.tenant_id, "offering": offering_id, "provider": provider_id, "start": start}
+    added = {"providers": [provider_id], "places": [NO_PROVIDER], "end": end, "capacity": capacity}
     await tx.connection.execute(_ADD_SLOTS, parameters | added)
-    row = (await tx.connection.execute(_SESSION, parameters)).one()
-    return _slot(row, was_full=row.reserved == row.capacity)
+    (found,) = await _sessions(tx, parameters)
+    return found
+
+
+async def sessions_of_nobody(tx: Transaction, offering_id: UUID, start: datetime) -> list[Slot]:
+    """The slots at that time that have no practitioner, one a place, under their locks."""
+    parameters = {"tenant": tx.tenant_id, "offering": offering_id, "provider": NO_PROVIDER, "start": start}
+    return await _sessions(tx, parameters)
+
+
+async def _sessions(tx: Transaction, parameters: dict[str, Any]) -> list[Slot]:
+    rows = (await tx.connection.execute(_SESSIONS, parameters)).all()
+    return [_slot(row, was_full=row.reserved == row.capacity) for row in rows]
 
 
 async def call_off(tx: Transaction, slot: Slot, appointments: Sequence[UUID]) -> Slot:
