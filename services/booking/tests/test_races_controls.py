@@ -300,9 +300,9 @@ async def test_late_money_that_locks_one_slot_after_the_other_deadlocks(
 async def test_a_session_that_is_called_off_without_its_lock_keeps_seats(
     without: Without, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unlocked = text(slots._SESSION.text.replace(" FOR NO KEY UPDATE", ""))
-    assert unlocked.text != slots._SESSION.text
-    monkeypatch.setattr(slots, "_SESSION", unlocked)
+    unlocked = text(slots._SESSIONS.text.replace(" FOR NO KEY UPDATE", ""))
+    assert unlocked.text != slots._SESSIONS.text
+    monkeypatch.setattr(slots, "_SESSIONS", unlocked)
     async with without() as there:
         harm = await there.harm(lambda: races.called_off(there.clinic, rounds=5))
         assert harm["a seat is kept in a session that was called off"]
