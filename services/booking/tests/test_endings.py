@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 from icalendar import Calendar
 
-from booking import handlers
-from booking.jobs import complete_past_visits, remind_approvers
-from events import Money, new_id
+from booking import endings, handlers
+from booking.jobs import complete_past_visits, end_overdue_bookings, remind_approvers
+from events import Money, Transaction, new_id
 from events.contracts.payment import PaymentCaptured, PaymentVoided, RefundIssued
 
 from .conftest import NEXT_WEEK, Clinic, bearer, code
@@ -320,3 +320,22 @@ async def test_a_calendar_file_by_the_links_token_and_for_nobody_else(clinic: Cl
     assert by_link.status_code == 200
     for who in ({}, clinic.user(), bearer(await visit(clinic))):
         assert code(await clinic.do("GET", booking, "calendar.ics", who=who)) == (404, "not-found")
+
+
+async def test_what_cannot_be_ended_keeps_no_other_waiting(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = await clinic.offering()
+    held = [(await clinic.hold(clinic.offer(kind, [await clinic.resource()]))).json() for _ in range(2)]
+    for hold in held:
+        await clinic.run_out(hold)
+    end = endings.end_overdue
+
+    async def broken_for_the_first(tx: Transaction, booking_id: UUID) -> None:
+        if str(booking_id) == held[0]["id"]:
+            raise RuntimeError("this one cannot be ended")
+        await end(tx, booking_id)
+
+    monkeypatch.setattr(endings, "end_overdue", broken_for_the_first)
+    with pytest.raises(ExceptionGroup):
+        await end_overdue_bookings(clinic.service)
+    ended = await clinic.said("booking.hold_expired.v1")
+    assert [event["booking_id"] for event in ended] == [held[1]["id"]]

@@ -91,28 +91,30 @@ def _refund(booking: Booking, fee: int) -> Refund:
     return Refund(amount, fee, "pending" if amount else "none")
 
 
+def _is_to_do(booking: Booking, trigger: Trigger, wanted: Action, done: str) -> bool:
+    """Whether it is to be done; False when it is so already, which answers as the first time. 409 otherwise."""
+    action = decide(booking.state, trigger)
+    if action not in (wanted, Action.SAME_ANSWER):
+        raise IllegalTransition(f"An appointment that is {booking.state} cannot be {done}. It was not changed.")
+    return action is wanted
+
+
 # -- approval -------------------------------------------------------------------------------------------------------
 
 
 async def approve(tx: Transaction, booking_id: UUID, asking: Principal) -> Booking:
     """The clinic says yes."""
     booking = await access.for_desk(tx, booking_id, asking)
-    action = decide(booking.state, Trigger.APPROVE)
-    if action is Action.SAME_ANSWER:
+    if not _is_to_do(booking, Trigger.APPROVE, Action.CONFIRM, "approved"):
         return booking
-    if action is not Action.CONFIRM:
-        raise IllegalTransition(f"An appointment that is {booking.state} cannot be approved. It was not changed.")
     return await saga.confirm(tx, booking, payment_id=booking.payment_id, by=by_whom(asking, tx.tenant_id))
 
 
 async def reject(tx: Transaction, booking_id: UUID, asking: Principal, *, why: str | None) -> Booking:
     """The clinic says no: the time is free, everything goes back."""
     booking = await access.for_desk(tx, booking_id, asking)
-    action = decide(booking.state, Trigger.REJECT)
-    if action is Action.SAME_ANSWER:
+    if not _is_to_do(booking, Trigger.REJECT, Action.TURN_DOWN, "rejected"):
         return booking
-    if action is not Action.TURN_DOWN:
-        raise IllegalTransition(f"An appointment that is {booking.state} cannot be rejected. It was not changed.")
     return await turn_down(tx, booking, reason="rejected", by=by_whom(asking, tx.tenant_id), why=why)
 
 
@@ -163,11 +165,8 @@ async def arrive(tx: Transaction, booking_id: UUID, asking: Principal, *, arrive
 async def complete(tx: Transaction, booking_id: UUID, asking: Principal) -> Booking:
     """The visit took place."""
     booking = await access.for_staff(tx, booking_id, asking)
-    action = decide(booking.state, Trigger.COMPLETE)
-    if action is Action.SAME_ANSWER:
+    if not _is_to_do(booking, Trigger.COMPLETE, Action.FINISH, "completed"):
         return booking
-    if action is not Action.FINISH:
-        raise IllegalTransition(f"An appointment that is {booking.state} cannot be completed. It was not changed.")
     return await _finish(tx, booking, by_whom(asking, tx.tenant_id), staff=True)
 
 
@@ -190,11 +189,8 @@ async def _finish(tx: Transaction, booking: Booking, by: str, *, staff: bool) ->
 async def miss(tx: Transaction, booking_id: UUID, asking: Principal) -> Booking:
     """Nobody came: the offering's no-show fee is kept, the rest goes back."""
     booking = await access.for_staff(tx, booking_id, asking)
-    action = decide(booking.state, Trigger.MISS)
-    if action is Action.SAME_ANSWER:
+    if not _is_to_do(booking, Trigger.MISS, Action.CHARGE_NO_SHOW, "a no-show"):
         return booking
-    if action is not Action.CHARGE_NO_SHOW:
-        raise IllegalTransition(f"An appointment that is {booking.state} cannot be a no-show. It was not changed.")
     kept = booking.paid - booking.refunded
     percent = booking.terms.get("no_show_fee_percent", 0)
     fee = min(fee_of(percent, price=booking.price, paid=kept) + booking.move_fee, kept)
