@@ -92,6 +92,7 @@ async def _move(tx: Transaction, kept: Booking, payment_id: UUID, amount: Money,
     assert kept.moves is not None
     appointment = await bookings.find(tx, kept.moves)
     assert appointment is not None  # a foreign key
+    await slots.lock_alone(tx, {resource.id for resource in (*kept.resources, *appointment.resources)})
     slot = await slots.free(tx, kept)
     freed = await bookings.update(
         tx,

@@ -19,7 +19,7 @@ from events.contracts.booking import (
 
 async def take_money(tx: Transaction, booking_id: UUID, payment_id: UUID, amount: Money, *, status: str) -> Booking:
     """A payment succeeded (`paid`) or was authorized (`authorized`): the booking stands on it, or it goes back."""
-    await _lock_late(tx, booking_id)
+    await _lock_slots(tx, booking_id)
     booking = await bookings.lock(tx, booking_id)
     if booking is None:
         raise Early(f"the booking {booking_id} that was paid for is not known yet")
@@ -43,11 +43,15 @@ async def take_money(tx: Transaction, booking_id: UUID, payment_id: UUID, amount
     return booking
 
 
-async def _lock_late(tx: Transaction, booking_id: UUID) -> None:
-    """Late money may take another candidate's slot while the booking has its own: all are locked in the order of slots,
-    or two who want each other's would wait for ever."""
+async def _lock_slots(tx: Transaction, booking_id: UUID) -> None:
+    """Late money may take another candidate's slot while the booking has its own, and the difference to a dearer time
+    gives up one slot for another: all are locked in the order of slots, or two who want each other's would wait for
+    ever."""
     seen = await bookings.find(tx, booking_id)
     if seen is None or seen.status not in (State.PENDING_PAYMENT, State.EXPIRED):
+        return
+    if seen.moves is not None and (appointment := await bookings.find(tx, seen.moves)) is not None:
+        await slots.lock_these(tx, (seen.slot_id, appointment.slot_id))
         return
     offer = offers.read_again(seen.offer)
     late = seen.claim_until <= datetime.now(UTC) + timedelta(seconds=5)  # or will be when its turn comes

@@ -72,6 +72,9 @@ SELECT FROM slot WHERE tenant_id = :tenant AND (id = :own OR offering_id = :offe
   AND (provider_id, place_id) IN (SELECT * FROM unnest(CAST(:providers AS uuid[]), CAST(:places AS uuid[]))))
 ORDER BY id FOR NO KEY UPDATE
 """)
+_LOCK_THESE = text("""
+SELECT FROM slot WHERE tenant_id = :tenant AND id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE
+""")
 _CALL_OFF = text("""
 UPDATE slot SET status = 'cancelled', called_off = :called_off, version = version + 1, updated_at = now()
 WHERE id = :id RETURNING *
@@ -285,6 +288,11 @@ async def lock_all(tx: Transaction, booking: Booking, capacity: int, candidates:
     }
     await tx.connection.execute(_ADD_SLOTS, parameters | {"end": booking.end_at, "capacity": capacity})
     await tx.connection.execute(_LOCK_SLOTS, parameters)
+
+
+async def lock_these(tx: Transaction, slot_ids: Iterable[UUID]) -> None:
+    """Several slots in the order of their ids."""
+    await tx.connection.execute(_LOCK_THESE, {"ids": list(slot_ids), "tenant": tx.tenant_id})
 
 
 async def of(tx: Transaction, booking: Booking) -> Slot:
