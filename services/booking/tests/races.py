@@ -334,3 +334,22 @@ async def late_money(clinic: Clinic, *, rounds: int) -> Counter[str]:
             await block(clinic, piotr.resource_id, turn)
         ends += await ends_of([clinic.pay(late[0]), clinic.pay(late[1])])
     return ends
+
+
+async def paid_differences(clinic: Clinic, *, rounds: int) -> Counter[str]:
+    """Somebody pays for a dearer session as others move the same way and back, or cancel."""
+    kind, anna = await clinic.offering("full", capacity=8), await clinic.resource()
+    ends: Counter[str] = Counter()
+    for turn in range(rounds):
+        here, there = (clinic.offer(kind, [anna], start=at(2 * turn + n)) for n in (0, 1))
+        dear = clinic.offer(kind, [anna], start=at(2 * turn + 1), amount=30000)
+        booked = [await clinic.appointment(slot) for slot in (here, here, here, there, there)]
+        for one in booked:
+            await clinic.pay(one)
+        moved = await clinic.do("PUT", booked[0], "reschedule", {"slot_id": dear})
+        assert moved.status_code == 200, moved.text
+        (kept,) = await clinic.stored("SELECT id FROM booking WHERE moves = :of", of=UUID(booked[0]["id"]))
+        others = [UUID(one["id"]) for one in booked[1:]]
+        work = [move(clinic, others[0], there), cancel(clinic, others[1]), move(clinic, others[2], here)]
+        ends += await ends_of([clinic.pay({"id": str(kept["id"])}, 10000), *work, cancel(clinic, others[3])])
+    return ends

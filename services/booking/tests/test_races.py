@@ -204,3 +204,10 @@ async def test_cancellations_of_one_day_pass_on_to_the_line_at_once(clinic: Clin
 async def test_late_money_for_each_others_times_never_deadlocks(clinic: Clinic, truth: Truth) -> None:
     assert await races.late_money(clinic, rounds=6) == {"ok": 12}
     assert truth.harms() == {}
+
+
+async def test_a_paid_difference_and_moves_between_the_same_sessions_never_deadlock(
+    clinic: Clinic, truth: Truth
+) -> None:
+    assert await races.paid_differences(clinic, rounds=8) == {"ok": 40}
+    assert truth.harms() == {}

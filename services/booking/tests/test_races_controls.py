@@ -297,6 +297,18 @@ async def test_late_money_that_locks_one_slot_after_the_other_deadlocks(
         assert harm["deadlock"]
 
 
+async def test_a_paid_difference_that_locks_one_slot_after_the_other_deadlocks(
+    without: Without, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_locks(*_: Any) -> None:
+        return None
+
+    monkeypatch.setattr(slots, "lock_these", no_locks)
+    async with without() as there:
+        harm = await there.harm(lambda: races.paid_differences(there.clinic, rounds=2))
+        assert harm["deadlock"]
+
+
 async def test_a_session_that_is_called_off_without_its_lock_keeps_seats(
     without: Without, monkeypatch: pytest.MonkeyPatch
 ) -> None:
