@@ -115,9 +115,8 @@ class World:
             until = end + pick.choice((0, 15))
             offering = pick.choice((self.wanted.id, self.other.id, uuid4()))
             if pick.random() < 0.5:
-                found.append(
-                    Claim(uuid4().bytes, offering.bytes, at, until, start, end, 1, 1, pick.random() < 0.3, False)
-                )
+                held, leads = pick.random() < 0.3, pick.random() < 0.8
+                found.append(Claim(uuid4().bytes, offering.bytes, at, until, start, end, 1, 1, held, False, leads))
             at = until
         return found
 
@@ -173,7 +172,8 @@ class World:
         return self.rules_allow(resource, start, end) if leads or resource.type == "room" else True
 
     def rules_allow(self, resource: Resource, start: int, end: int) -> bool:
-        visits = self.claims[resource.id]
+        # A practitioner's rules are about visits that they led.
+        visits = [visit for visit in self.claims[resource.id] if visit.leads or resource.type == "room"]
         for rule in self.wanted.gaps:
             for visit in visits:
                 same = visit.offering_id == rule.after_offering.bytes and rule.of == resource.type
