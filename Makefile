@@ -38,7 +38,7 @@ lint: setup ## ruff, mypy, import contracts, generated files up to date
 	@$(RUN)/python -m events.docs --check docs/events.md
 	@$(RUN)/python -m events.schemas --check libs/events/schemas
 
-test: lint ## lint, then every test on a real Kafka and a real Postgres (8 minutes at most)
+test: lint ## lint, then every test on a real Kafka and a real Postgres (13 minutes at most)
 	@$(RUN)/pytest
 
 test-long: lint ## also the tests that take minutes

@@ -151,7 +151,8 @@ class World:
         wanted = self.wanted
         end = start + wanted.duration
         if resource.schedule is None:
-            if resource.type == "practitioner":
+            midnight = day_span(self.local(start), TZ)[0]
+            if resource.type == "practitioner" or (leads and (start - midnight) % wanted.step):
                 return False
         else:
             fitting = [first for first, last in self.ranges[resource.id] if first <= start and end <= last]

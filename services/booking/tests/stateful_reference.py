@@ -81,20 +81,20 @@ class Kind:
 
     def starts(self, leader: Thing, first: date, last: date, tz: ZoneInfo) -> Iterator[datetime]:
         """The grid that the leader's hours make: stepped from where each range begins. Who has no schedule is always
-        there, and every five minutes are a start."""
+        there, and the grid begins at each midnight."""
         length = timedelta(minutes=self.duration)
         for number in range((last - first).days + 1):
             day = first + timedelta(days=number)
             if leader.hours is None:
                 opens, closes = (_instant(day + timedelta(days=more), "00:00", tz) for more in (0, 1))
-                ranges, step = [(opens, closes - timedelta(minutes=5) + length)], 5
+                ranges = [(opens, closes - timedelta(minutes=5) + length)]
             else:
-                ranges, step = leader.ranges(day, tz), self.step
+                ranges = leader.ranges(day, tz)
             for begins, ends in ranges:
                 start = begins
                 while start + length <= ends:
                     yield start
-                    start += timedelta(minutes=step)
+                    start += timedelta(minutes=self.step)
 
     def assignments(self, leader: Thing, start: datetime, tz: ZoneInfo) -> Iterator[list[Thing]]:
         """Every combination of resources that work then, none of them twice; also without what is optional."""

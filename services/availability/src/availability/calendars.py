@@ -147,7 +147,8 @@ class Resource:
     def hours(self, duration: int, step: int, starts: Starts | None, asked: Range, *, holidays: bool = True) -> int:
         """Bits of the starts that its working hours and its time off allow, within the chunks of `asked`.
 
-        Practitioners work by their schedule only; a room or a thing without one is always there. `holidays=False`
+        Practitioners work by their schedule only; a room or a thing without one is always there, with starts every
+        `step` from its local midnight, or at the only `starts`. `holidays=False`
         asks as if there were none.
         """
         key = (duration, step, starts, asked.first_chunk, asked.chunks, holidays)
@@ -163,11 +164,18 @@ class Resource:
     def _expanded(self, duration: int, step: int, starts: Starts | None, asked: Range, holidays: bool) -> int:
         # A day more at the end, so that a visit across the last chunk's end is known to fit.
         horizon = Horizon(asked.origin, asked.chunks * CHUNK_GRANULES + LONGEST // GRANULE)
-        if self.schedule is None:
-            bits = 0 if self.type == "practitioner" else horizon.mask
+        tz = zone(self.schedule.time_zone if self.schedule else self.time_zone)
+        first, last = local_date(horizon.origin, tz) - timedelta(days=1), local_date(horizon.end, tz)
+        if self.schedule is None and self.type == "practitioner":
+            bits = 0
+        elif self.schedule is None and starts is not None:
+            always = [(horizon.origin, horizon.end)]
+            bits = listed(horizon, always, duration, starts.expand(tz, first, last)).bits
+        elif self.schedule is None:
+            # Every `step` from each local midnight on; a visit may go on beyond the next one.
+            days = [day_span(first + timedelta(days=number), tz) for number in range((last - first).days + 1)]
+            bits = horizon.mask if step == GRANULE else grid(horizon, days, GRANULE, step).bits
         else:
-            tz = zone(self.schedule.time_zone)
-            first, last = local_date(horizon.origin, tz) - timedelta(days=1), local_date(horizon.end, tz)
             closed = self._holidays(first, last) if holidays else frozenset()
             ranges = self.schedule.expand(first, last, closed)
             if starts is None:
