@@ -2,18 +2,14 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx
 import pytest
 import pytest_asyncio
-from aiohttp import web
-from joserfc import jwt
-from joserfc.jwk import OKPKey
 
 from availability.live import LiveCursor
 from availability.main import build
@@ -24,10 +20,9 @@ from events.brokers.memory import MemoryBroker
 from events.contracts.booking import Occupancy
 from events.contracts.identity import TenantChanged, TenantSettings
 from events.envelope import seal, unseal
-from servicekit import keys
 from servicekit.auth import service_authorization
 from servicekit.service import Service
-from servicekit.testing import client_of, free_port
+from servicekit.testing import Tokens, client_of
 
 WEEK = {day: [["09:00", "12:30"], ["13:00", "17:00"]] for day in ("mon", "tue", "wed", "thu", "fri")}
 EVERY_DAY = {day: [["09:00", "17:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}
@@ -48,42 +43,6 @@ class MemoryEnds:
 
     async def close(self) -> None:
         return None
-
-
-class Tokens:
-    """Access tokens as identity signs them, and the address where it shows its keys."""
-
-    def __init__(self, path: Any) -> None:
-        self._key = OKPKey.import_key(keys.load(path).tokens[0])
-        self.jwks = {"keys": [self._key.as_dict(private=False)]}
-
-    def of(self, tenant: UUID, role: str, user: UUID | None = None) -> dict[str, str]:
-        claims = {
-            "iss": "holdfast",
-            "sub": str(user or uuid4()),
-            "exp": int(time.time()) + 600,
-            "roles": {str(tenant): role},
-        }
-        token = jwt.encode({"alg": "Ed25519", "kid": self._key.kid}, claims, self._key, algorithms=["Ed25519"])
-        return {"Authorization": f"Bearer {token}"}
-
-
-@pytest_asyncio.fixture(scope="session")
-async def identity(keys_path: Any) -> AsyncIterator[tuple[str, Tokens]]:
-    """Identity's JWK set over real HTTP."""
-    tokens = Tokens(keys_path)
-
-    async def show(_: web.Request) -> web.Response:
-        return web.json_response(tokens.jwks)
-
-    app = web.Application()
-    app.router.add_get("/v1/auth/jwks.json", show)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    yield f"http://127.0.0.1:{port}", tokens
-    await runner.cleanup()
 
 
 @dataclass

@@ -10,9 +10,6 @@ from uuid import UUID
 
 import httpx
 import pytest
-from aiohttp import web
-from joserfc import jwt
-from joserfc.jwk import OKPKey
 from sqlalchemy import text
 
 from booking import endings, handlers, learning
@@ -24,12 +21,11 @@ from events.brokers.memory import MemoryBroker
 from events.contracts.availability import CancellationPolicy, OfferingState, ResourceState, Rule
 from events.contracts.identity import TenantChanged, TenantSettings
 from events.contracts.payment import PaymentAuthorized, PaymentSucceeded
-from servicekit import keys
 from servicekit.auth import ANONYMOUS
 from servicekit.capabilities import CustomerToken, Offer, OfferedResource
 from servicekit.people import Contact
 from servicekit.service import Service
-from servicekit.testing import client_of, free_port
+from servicekit.testing import Tokens, client_of
 
 ServiceEnvironment = Callable[..., dict[str, Any]]
 NEXT_WEEK = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=7)
@@ -47,38 +43,6 @@ class KnownPeople:
 
     async def contact(self, tenant_id: UUID, contact_id: UUID) -> Contact:
         return self.contacts[contact_id]
-
-
-class Tokens:
-    """Access tokens as identity signs them, and its key set."""
-
-    def __init__(self, path: Any) -> None:
-        self._key = OKPKey.import_key(keys.load(path).tokens[0])
-        self.jwks = {"keys": [self._key.as_dict(private=False)]}
-
-    def of(self, user: UUID, roles: dict[str, str]) -> dict[str, str]:
-        """The header of somebody who is signed in."""
-        claims = {"iss": "holdfast", "sub": str(user), "exp": int(time.time()) + 600, "roles": roles, "verified": True}
-        token = jwt.encode({"alg": "Ed25519", "kid": self._key.kid}, claims, self._key, algorithms=["Ed25519"])
-        return {"Authorization": f"Bearer {token}"}
-
-
-@pytest.fixture(scope="session")
-async def identity(keys_path: Any) -> AsyncIterator[tuple[str, Tokens]]:
-    """Identity's key set over real HTTP, and tokens that it fits."""
-    tokens = Tokens(keys_path)
-
-    async def show(_: web.Request) -> web.Response:
-        return web.json_response(tokens.jwks)
-
-    app = web.Application()
-    app.router.add_get("/v1/auth/jwks.json", show)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    yield f"http://127.0.0.1:{port}", tokens
-    await runner.cleanup()
 
 
 def bearer(thing: dict[str, Any]) -> dict[str, str]:
@@ -119,11 +83,11 @@ class Clinic:
 
     def staff(self, role: str = "front_desk", user: UUID | None = None) -> dict[str, str]:
         """The header of somebody who works here."""
-        return self.tokens.of(user or new_id(), {str(self.tenant_id): role})
+        return self.tokens.of(self.tenant_id, role, user, verified=True)
 
     def user(self, user: UUID | None = None) -> dict[str, str]:
         """The header of a signed-in patient."""
-        return self.tokens.of(user or new_id(), {})
+        return self.tokens.of(user=user, verified=True)
 
     async def resource(
         self, kind: str = "practitioner", *, approval: bool = False, user: UUID | None = None, **more: Any

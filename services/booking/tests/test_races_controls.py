@@ -29,10 +29,10 @@ from events.brokers.memory import MemoryBroker
 from events.contracts.availability import MaxRule
 from servicekit.capabilities import OfferedResource
 from servicekit.migrate import create_roles, migrations_of, upgrade
-from servicekit.testing import PASSWORD, client_of
+from servicekit.testing import PASSWORD, Tokens, client_of
 
 from . import races
-from .conftest import Clinic, KnownPeople, ServiceEnvironment, Tokens
+from .conftest import Clinic, KnownPeople, ServiceEnvironment
 from .racing import STEP, Truth, at, confirm, ends_of, hold
 
 Change = tuple[str, str]

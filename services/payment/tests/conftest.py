@@ -12,9 +12,6 @@ from uuid import UUID
 import httpx
 import pytest
 import uvicorn
-from aiohttp import web
-from joserfc import jwt
-from joserfc.jwk import OKPKey
 from sqlalchemy import text
 
 from events import Event, Money, new_id
@@ -35,11 +32,10 @@ from events.envelope import seal, unseal
 from payment import repository
 from payment.main import build
 from payment.settings import PaymentSettings
-from servicekit import keys
 from servicekit.auth import service_authorization
 from servicekit.capabilities import PaymentRequest
 from servicekit.service import Service
-from servicekit.testing import eventually, free_port, sandbox_running
+from servicekit.testing import Tokens, eventually, free_port, sandbox_running
 
 T = TypeVar("T")
 SECRET = "whsec_test"
@@ -48,23 +44,6 @@ NEXT_WEEK = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timed
 
 def pln(amount: int) -> Money:
     return Money(amount=amount, currency="pln")
-
-
-class Tokens:
-    """Access tokens as identity signs them, and its key set."""
-
-    def __init__(self, path: Path) -> None:
-        self._key = OKPKey.import_key(keys.load(path).tokens[0])
-
-    async def show(self, _: web.Request) -> web.Response:
-        return web.json_response({"keys": [self._key.as_dict(private=False)]})
-
-    def of(self, tenant_id: UUID, role: str | None) -> dict[str, str]:
-        """The header of somebody who works there in this role; of a stranger without one."""
-        roles = {str(tenant_id): role} if role else {}
-        claims = {"iss": "holdfast", "sub": str(new_id()), "exp": int(time.time()) + 600, "roles": roles}
-        token = jwt.encode({"alg": "Ed25519", "kid": self._key.kid}, claims, self._key, algorithms=["Ed25519"])
-        return {"Authorization": f"Bearer {token}"}
 
 
 @dataclass
@@ -262,18 +241,6 @@ def stripe_url(data_dir: Path, payment_port: int) -> Iterator[str]:
     told = {"SANDBOX_STRIPE_WEBHOOK_URL": webhook, "SANDBOX_STRIPE_WEBHOOK_SECRET": SECRET}
     with sandbox_running(data_dir / "payment-sandbox", **told) as url:
         yield url
-
-
-@pytest.fixture(scope="session")
-async def identity(keys_path: Path) -> AsyncIterator[tuple[str, Tokens]]:
-    """Where identity shows its keys."""
-    tokens, app, port = Tokens(keys_path), web.Application(), free_port()
-    app.router.add_get("/v1/auth/jwks.json", tokens.show)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    yield f"http://127.0.0.1:{port}", tokens
-    await runner.cleanup()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Expected failures as RFC 9457 problem+json: what is wrong, what was not changed, what to do."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
 import psycopg
@@ -91,6 +91,19 @@ class ValidationFailed(Problem):
         """For one field."""
         return cls([{"field": field, "message": message}])
 
+    @classmethod
+    def found(cls, errors: Iterable[Mapping[str, Any]], outside: Collection[str] = ()) -> "ValidationFailed":
+        """For what pydantic found (`ValidationError.errors()`). `outside`: parts of a place that are no field."""
+        return cls(
+            [
+                {
+                    "field": ".".join(str(part) for part in entry["loc"] if part not in outside) or "body",
+                    "message": entry["msg"].removeprefix("Value error, "),
+                }
+                for entry in errors
+            ]
+        )
+
 
 class RateLimited(Problem):
     """Too much in too short a time."""
@@ -136,16 +149,7 @@ async def _validation(_: Request, error: Exception) -> JSONResponse:
     found = error.errors()
     if any(entry["type"] == "json_invalid" for entry in found):
         return Malformed("The body is not valid JSON. Nothing was stored.").response()
-    return ValidationFailed(
-        [
-            {
-                "field": ".".join(str(part) for part in entry["loc"] if part not in ("body", "query", "path"))
-                or "body",
-                "message": entry["msg"].removeprefix("Value error, "),
-            }
-            for entry in found
-        ]
-    ).response()
+    return ValidationFailed.found(found, outside=("body", "query", "path")).response()
 
 
 # What PostgreSQL cannot store as text: U+0000 in JSON and in arrays, half a surrogate pair.

@@ -20,6 +20,9 @@ import httpx
 import psycopg
 import pytest
 import structlog
+from aiohttp import web
+from joserfc import jwt
+from joserfc.jwk import OKPKey
 from psycopg import sql
 
 from embedded import Kafka, Postgres
@@ -104,6 +107,48 @@ def keys_path(data_dir: Path) -> Path:
     path = data_dir / "keys.json"
     keys.ensure(path)
     return path
+
+
+class Tokens:
+    """Access tokens as identity signs them, and its key set."""
+
+    def __init__(self, keys_path: Path) -> None:
+        self._key = OKPKey.import_key({**keys.load(keys_path).tokens[0]})
+
+    async def show(self, _: web.Request) -> web.Response:
+        """The key set, as identity serves it."""
+        return web.json_response({"keys": [self._key.as_dict(private=False)]})
+
+    def of(
+        self,
+        tenant_id: uuid.UUID | None = None,
+        role: str | None = None,
+        user: uuid.UUID | None = None,
+        *,
+        verified: bool = False,
+    ) -> dict[str, str]:
+        """The header of somebody who works there in this role; of a stranger without one."""
+        claims = {
+            "iss": "holdfast",
+            "sub": str(user or uuid.uuid4()),
+            "exp": int(time.time()) + 600,
+            "roles": {str(tenant_id): role} if role else {},
+            "verified": verified,
+        }
+        token = jwt.encode({"alg": "Ed25519", "kid": self._key.kid}, claims, self._key, algorithms=["Ed25519"])
+        return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.fixture(scope="session")
+async def identity(keys_path: Path) -> AsyncIterator[tuple[str, Tokens]]:
+    """Where identity shows its keys, over real HTTP, and tokens that fit them."""
+    tokens, app, port = Tokens(keys_path), web.Application(), free_port()
+    app.router.add_get("/v1/auth/jwks.json", tokens.show)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    yield f"http://127.0.0.1:{port}", tokens
+    await runner.cleanup()
 
 
 @pytest.fixture(scope="session")

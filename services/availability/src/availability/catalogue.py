@@ -98,15 +98,7 @@ def validated(model: type[M], document: Mapping[str, Any]) -> M:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise ValidationFailed(
-            [
-                {
-                    "field": ".".join(str(part) for part in entry["loc"]) or "body",
-                    "message": entry["msg"].removeprefix("Value error, "),
-                }
-                for entry in error.errors()
-            ]
-        ) from error
+        raise ValidationFailed.found(error.errors()) from error
 
 
 def stored(model: type[BaseModel], row: Row) -> dict[str, Any]:

@@ -38,7 +38,7 @@ async def read_body(request: Request, model: type[M]) -> M:
     except ValidationError as error:
         if any(entry["type"] == "json_invalid" for entry in error.errors(include_context=False)):
             raise Malformed("The body is not valid JSON. Nothing was changed.") from error
-        raise failed(error) from error
+        raise ValidationFailed.found(error.errors()) from error
 
 
 def value_of(adapter: TypeAdapter[Any], field: str, text: str) -> Any:
@@ -47,19 +47,6 @@ def value_of(adapter: TypeAdapter[Any], field: str, text: str) -> Any:
         return adapter.validate_strings(text)
     except ValidationError as error:
         raise ValidationFailed.of(field, error.errors()[0]["msg"].removeprefix("Value error, ")) from error
-
-
-def failed(error: ValidationError) -> ValidationFailed:
-    """The problem of what pydantic found."""
-    return ValidationFailed(
-        [
-            {
-                "field": ".".join(str(part) for part in entry["loc"]) or "body",
-                "message": entry["msg"].removeprefix("Value error, "),
-            }
-            for entry in error.errors()
-        ]
-    )
 
 
 def encoded(document: dict[str, Any]) -> bytes:

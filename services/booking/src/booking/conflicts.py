@@ -38,7 +38,7 @@ async def lifted(tx: Transaction, resource_ids: Iterable[UUID]) -> None:
         for conflict in await rows.open_on(tx, resource_id, ("external_event", "time_off")):
             booking = await rows.booking_of(tx, conflict)
             if not await blocks.are_on(tx, booking, [resource_id], kind=conflict.cause):
-                await _close(tx, conflict, booking, "gone")
+                await close(tx, conflict, booking, "gone")
 
 
 async def schedule_changed(tx: Transaction, resource: ResourceState) -> None:
@@ -52,18 +52,13 @@ async def schedule_changed(tx: Transaction, resource: ResourceState) -> None:
     unfit_ids = {booking.id for booking in unfit}
     for conflict in await rows.open_on(tx, resource.resource_id, ("schedule", "deactivated")):
         if conflict.booking_id not in unfit_ids or conflict.cause != cause:
-            await _close(tx, conflict, await rows.booking_of(tx, conflict), "gone")
+            await close(tx, conflict, await rows.booking_of(tx, conflict), "gone")
 
 
 async def close_of(tx: Transaction, booking: Booking, resolution: str = "gone") -> None:
     """The locked booking ended or moved: its conflicts are over."""
     for conflict in await rows.open_of(tx, booking.id):
-        await _close(tx, conflict, booking, resolution)
-
-
-async def close(tx: Transaction, conflict: rows.Conflict, booking: Booking, resolution: str) -> None:
-    """One of them."""
-    await _close(tx, conflict, booking, resolution)
+        await close(tx, conflict, booking, resolution)
 
 
 async def _open(tx: Transaction, found: Iterable[Booking], resource_id: UUID, cause: ConflictCause) -> None:
@@ -78,7 +73,8 @@ async def _open(tx: Transaction, found: Iterable[Booking], resource_id: UUID, ca
             await tx.emit(event, correlation_id=booking.id)
 
 
-async def _close(tx: Transaction, conflict: rows.Conflict, booking: Booking, resolution: str) -> None:
+async def close(tx: Transaction, conflict: rows.Conflict, booking: Booking, resolution: str) -> None:
+    """Ends an open conflict of the booking, and says how; nothing when it ended before."""
     if await rows.close(tx, conflict.id, resolution):
         event = ConflictResolved(**booking.fact(), conflict_id=conflict.id, resolution=resolution)
         await tx.emit(event, correlation_id=booking.id)

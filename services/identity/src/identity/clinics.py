@@ -14,9 +14,8 @@ from identity.repository import accounts, clinics, members
 from identity.repository.clinics import Clinic
 from identity.schemas import ClinicContent, ClinicPatch
 from identity.tokens import AccessTokens
-from identity.validation import refused
 from servicekit.auth import MANAGERS, Principal
-from servicekit.problems import NotFound, Unauthenticated
+from servicekit.problems import NotFound, Unauthenticated, ValidationFailed
 
 OWNERS = frozenset(("owner",))
 
@@ -68,7 +67,7 @@ async def change(
     try:
         content = ClinicContent.model_validate(merge_patch(present, patch.model_dump(exclude_unset=True)))
     except ValidationError as error:
-        raise refused(error) from error
+        raise ValidationFailed.found(error.errors()) from error
     return await store(tx, usable(content, allow_test=allow_test))
 
 

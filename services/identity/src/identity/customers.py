@@ -18,7 +18,6 @@ from identity.people import asked_tokens, tokens_of
 from identity.repository import audit, customers, people
 from identity.repository.customers import SealedCustomer
 from identity.sealing import PeopleKeys, open_document, seal_document
-from identity.validation import refused
 from servicekit.auth import DESK, STAFF, Principal
 from servicekit.problems import NotFound, ValidationFailed
 
@@ -122,7 +121,7 @@ def _content(
     try:
         content = CustomerContent.model_validate(merge_patch(present, patch.model_dump(exclude_unset=True)))
     except ValidationError as error:
-        raise refused(error) from error
+        raise ValidationFailed.found(error.errors()) from error
     if content.email is None and content.phone is None:
         raise ValidationFailed.of("email", "may be empty only where there is a phone number")
     usable: dict[str, str] = {}

@@ -10,8 +10,7 @@ from identity.domain import merge_patch
 from identity.repository import accounts
 from identity.repository.accounts import Account, Membership
 from identity.schemas import UserContent, UserPatch
-from identity.validation import refused
-from servicekit.problems import NotFound, Unauthenticated
+from servicekit.problems import NotFound, Unauthenticated, ValidationFailed
 
 
 async def read(tx: Transaction, user_id: UUID) -> tuple[Account, list[Membership]]:
@@ -34,7 +33,7 @@ async def change(
     try:
         content = UserContent.model_validate(merge_patch(present, patch.model_dump(exclude_unset=True)))
     except ValidationError as error:
-        raise refused(error) from error
+        raise ValidationFailed.found(error.errors()) from error
     values = content.model_dump()
     if content.phone:
         values["phone"] = usable_phone(content.phone, "phone", None)
